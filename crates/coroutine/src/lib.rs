@@ -78,15 +78,19 @@ impl<I: 'static, O: 'static, E: 'static> Coroutine<I, O, E> {
         F: FnOnce(I) -> E + 'static,
     {
         let stack = DefaultStack::new(stack_bytes)?;
-        let inner = corosensei::Coroutine::with_stack(stack, move |yielder: &Yielder<I, O>, first| {
-            let running = Running {
-                yielder: ptr::from_ref(yielder).cast(),
-                types: TypeId::of::<(I, O)>(),
-            };
-            RUNNING.set(&raw const running);
-            catch_unwind(AssertUnwindSafe(|| body(first)))
-        });
-        Ok(Self { inner: ManuallyDrop::new(inner), thread: PhantomData })
+        let inner =
+            corosensei::Coroutine::with_stack(stack, move |yielder: &Yielder<I, O>, first| {
+                let running = Running {
+                    yielder: ptr::from_ref(yielder).cast(),
+                    types: TypeId::of::<(I, O)>(),
+                };
+                RUNNING.set(&raw const running);
+                catch_unwind(AssertUnwindSafe(|| body(first)))
+            });
+        Ok(Self {
+            inner: ManuallyDrop::new(inner),
+            thread: PhantomData,
+        })
     }
 
     /// Whether the body has ended.
@@ -100,7 +104,10 @@ impl<I: 'static, O: 'static, E: 'static> Coroutine<I, O, E> {
     /// # Panics
     /// The body has ended before.
     pub fn resume(&mut self, input: I) -> Step<O, E> {
-        assert!(!self.inner.done(), "a coroutine that has ended is not taken up");
+        assert!(
+            !self.inner.done(),
+            "a coroutine that has ended is not taken up"
+        );
         let outer = RUNNING.get();
         let result = self.inner.resume(input);
         RUNNING.set(outer);
@@ -123,7 +130,9 @@ impl<I, O, E> Drop for Coroutine<I, O, E> {
 
 impl<I, O, E> fmt::Debug for Coroutine<I, O, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Coroutine").field("has_ended", &self.inner.done()).finish_non_exhaustive()
+        f.debug_struct("Coroutine")
+            .field("has_ended", &self.inner.done())
+            .finish_non_exhaustive()
     }
 }
 

@@ -80,7 +80,10 @@ fn a_panic_goes_on_where_it_was_taken_up() {
     one.resume(1);
     let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| one.resume(2)));
     let panic = caught.expect_err("it panics");
-    assert_eq!(panic.downcast_ref::<&str>(), Some(&"at the sight of a test"));
+    assert_eq!(
+        panic.downcast_ref::<&str>(),
+        Some(&"at the sight of a test")
+    );
     assert!(one.has_ended());
     // Whoever waits now is on no coroutine.
     assert_eq!(wait::<u32, u32>(1), Err(NotInCoroutine));

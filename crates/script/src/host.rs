@@ -11,7 +11,8 @@ use breakpoint_coroutine::wait;
 use rquickjs::{Ctx, Exception};
 
 use crate::exchange::{
-    Happened, MetricKind, Op, OpId, PrintLevel, Printed, Sample, Tags, ThrownKind, Turn, Until,
+    Happened, MetricKind, Op, OpId, PrintLevel, Printed, Sample, Tags, Thrown, ThrownKind, Turn,
+    Until,
 };
 use crate::http::{Exchange, Jars, Pending};
 use crate::program::{Loading, Parts};
@@ -92,6 +93,8 @@ pub(crate) struct Host {
     pub(crate) pending: RefCell<HashMap<OpId, Pending>>,
     pub(crate) jars: RefCell<Jars>,
     pub(crate) http: RefCell<crate::http::Settings>,
+    /// Promises that were rejected while nobody waited for them, by a number of theirs.
+    pub(crate) rejected: RefCell<Vec<(u64, Thrown)>>,
     /// What the last scenario added to `__ENV`.
     pub(crate) scenario_env: RefCell<std::collections::BTreeMap<String, String>>,
 }
@@ -133,6 +136,7 @@ impl Host {
             pending: RefCell::default(),
             jars: RefCell::default(),
             http: RefCell::new(http),
+            rejected: RefCell::default(),
             scenario_env: RefCell::default(),
         })
     }
@@ -169,6 +173,7 @@ impl Host {
         self.is_taken_up(now);
         *self.ended.borrow_mut() = None;
         self.inbox.borrow_mut().clear();
+        self.rejected.borrow_mut().clear();
         let mut tags = self.tags.borrow_mut();
         tags.groups.clear();
         if call.kind != CallKind::Iteration || !self.same_scenario(&call) {
@@ -180,13 +185,15 @@ impl Host {
 
     fn same_scenario(&self, call: &Call) -> bool {
         let last = self.call.borrow();
-        last.as_ref().is_some_and(|last| last.scenario.name == call.scenario.name)
+        last.as_ref()
+            .is_some_and(|last| last.scenario.name == call.scenario.name)
     }
 
     /// What is left when a call is over: it belongs to no later one.
     pub(crate) fn end_call(&self) -> Turn {
         let mut turn = self.turn.take();
-        turn.dropped.extend(self.pending.borrow_mut().drain().map(|(id, _)| id));
+        turn.dropped
+            .extend(self.pending.borrow_mut().drain().map(|(id, _)| id));
         turn.dropped.sort_unstable();
         self.inbox.borrow_mut().clear();
         turn
@@ -221,8 +228,12 @@ impl Host {
         let id = OpId(self.last_op.get() + 1);
         self.last_op.set(id.0);
         let failed = exchange.failure();
-        self.pending.borrow_mut().insert(id, Pending::Exchange(Box::new(exchange)));
-        self.inbox.borrow_mut().push_back((id, Happened::Failed(failed)));
+        self.pending
+            .borrow_mut()
+            .insert(id, Pending::Exchange(Box::new(exchange)));
+        self.inbox
+            .borrow_mut()
+            .push_back((id, Happened::Failed(failed)));
         id
     }
 
@@ -273,6 +284,25 @@ impl Host {
         let mut inbox = self.inbox.borrow_mut();
         let at = inbox.iter().position(|(of, _)| *of == id)?;
         inbox.remove(at).map(|(_, happened)| happened)
+    }
+
+    /// The first of what happened to one of several operations.
+    pub(crate) fn take_of_any(&self, ids: &[OpId]) -> Option<(OpId, Happened)> {
+        let mut inbox = self.inbox.borrow_mut();
+        let at = inbox.iter().position(|(of, _)| ids.contains(of))?;
+        inbox.remove(at)
+    }
+
+    /// Takes away what the script does not hear of.
+    pub(crate) fn forget_ignored(&self) {
+        let mut pending = self.pending.borrow_mut();
+        self.inbox.borrow_mut().retain(|(id, _)| {
+            let is_ignored = matches!(pending.get(id), Some(Pending::Ignored));
+            if is_ignored {
+                pending.remove(id);
+            }
+            !is_ignored
+        });
     }
 
     /// The first of what happened.
@@ -352,7 +382,9 @@ impl Host {
 
     /// What a check gives: a value of `checks`.
     pub(crate) fn check(&self, name: &str, passed: bool, others: Vec<(String, String)>) {
-        let tags = if others.is_empty() { self.check_tags(name) } else {
+        let tags = if others.is_empty() {
+            self.check_tags(name)
+        } else {
             let mut all = (*self.base_tags()).clone();
             for (name, value) in others {
                 put(&mut all, &name, &value);
@@ -407,7 +439,9 @@ impl Host {
 
 /// `::outer::inner`.
 fn group_path(groups: &[String]) -> String {
-    groups.iter().fold(String::new(), |path, group| path + "::" + group)
+    groups
+        .iter()
+        .fold(String::new(), |path, group| path + "::" + group)
 }
 
 /// Sets a tag, in place of one of the same name.

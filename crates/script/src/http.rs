@@ -2,6 +2,7 @@
 //! gets.
 
 mod batch;
+mod digest;
 mod exchange;
 mod jar;
 mod params;
@@ -11,12 +12,14 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rquickjs::{Array, Ctx, Exception, Function, Object, Result, Value};
+use breakpoint_coroutine::buffer;
+use rquickjs::{Array, ArrayBuffer, Ctx, Exception, Function, Object, Result, Value};
 use serde_json::Value as Json;
 
-pub(crate) use self::exchange::Exchange;
+pub(crate) use self::exchange::{Exchange, lines};
 pub(crate) use self::jar::Jars;
 pub(crate) use self::params::tags_of;
+pub(crate) use self::request::build as exchange_of;
 use crate::exchange::{Expected, Happened, OpId};
 use crate::host::Host;
 
@@ -26,6 +29,10 @@ pub(crate) enum Pending {
     Timer,
     /// A request that the script did not wait for.
     Exchange(Box<Exchange>),
+    /// A socket or stream.
+    Channel,
+    /// What the script does not hear of.
+    Ignored,
 }
 
 /// What holds for all requests of a VU.
@@ -47,9 +54,8 @@ impl Settings {
     /// As the script's options have it.
     pub(crate) fn of(options: &Json) -> Self {
         let flag = |name: &str| options.get(name).and_then(Json::as_bool).unwrap_or(false);
-        let count = |name: &str, default: u64| {
-            options.get(name).and_then(Json::as_u64).unwrap_or(default)
-        };
+        let count =
+            |name: &str, default: u64| options.get(name).and_then(Json::as_u64).unwrap_or(default);
         let limit = |name: &str, default| match count(name, default) {
             // 0 is "no limit".
             0 => usize::MAX,
@@ -61,7 +67,10 @@ impl Settings {
             batch_per_host: limit("batchPerHost", 6),
             discards: flag("discardResponseBodies"),
             throws: flag("throw"),
-            user_agent: options.get("userAgent").and_then(Json::as_str).map(str::to_owned),
+            user_agent: options
+                .get("userAgent")
+                .and_then(Json::as_str)
+                .map(str::to_owned),
             keeps_connection: !flag("noConnectionReuse"),
             keeps_cookies: flag("noCookiesReset"),
             expected: Expected::Statuses(Arc::from([200..=399])),
@@ -119,9 +128,29 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
         Ok(())
     };
     to.set("setResponseCallback", Function::new(ctx.clone(), judge)?)?;
+    texts(ctx, to)?;
     let throws = host.http.borrow().throws;
     to.set("throws", throws)?;
     jar::install(ctx, host, to)
+}
+
+/// Host functions that make values of bodies.
+fn texts<'js>(ctx: &Ctx<'js>, to: &Object<'js>) -> Result<()> {
+    let select = |ctx: Ctx<'js>, body: String, selector: String| -> Result<Value<'js>> {
+        match crate::gjson::select_text(&body, &selector) {
+            Ok(Some(found)) => ctx.json_parse(found),
+            Ok(None) => Ok(Value::new_undefined(ctx)),
+            Err(error) => Err(Exception::throw_message(&ctx, &error.to_string())),
+        }
+    };
+    to.set("select", Function::new(ctx.clone(), select)?)?;
+    let text = |ctx: Ctx<'js>, buffer: ArrayBuffer<'js>| match buffer::bytes(&buffer) {
+        Some(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        None => Err(Exception::throw_type(&ctx, "the buffer was detached")),
+    };
+    to.set("text", Function::new(ctx.clone(), text)?)?;
+    let bytes_of = |ctx: Ctx<'js>, text: String| ArrayBuffer::new_copy(ctx, text.as_bytes());
+    to.set("bytesOf", Function::new(ctx.clone(), bytes_of)?)
 }
 
 /// Takes on a request that the script did not wait for; gives its outcome once it has one.

@@ -18,6 +18,7 @@ mod host;
 mod http;
 mod modules;
 mod program;
+mod sockets;
 #[cfg(test)]
 pub(crate) mod testing;
 mod thrown;

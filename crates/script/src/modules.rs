@@ -61,7 +61,10 @@ impl Loader for Reader {
         }
         let text = text(&self.0, name).map_err(|words| {
             if let Some(loading) = &self.0.loading {
-                loading.borrow_mut().failed.get_or_insert(LoadError::new(words.clone()));
+                loading
+                    .borrow_mut()
+                    .failed
+                    .get_or_insert(LoadError::new(words.clone()));
             }
             Exception::throw_message(ctx, &words)
         })?;
@@ -75,7 +78,9 @@ pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, Str
         return Ok(Arc::clone(text));
     }
     let Some(loading) = &host.loading else {
-        return Err(format!("`{name}` was not imported when the script was loaded"));
+        return Err(format!(
+            "`{name}` was not imported when the script was loaded"
+        ));
     };
     if let Some(text) = loading.borrow().modules.get(name) {
         return Ok(Arc::clone(text));
@@ -85,21 +90,32 @@ pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, Str
     } else {
         Wanted::Module(name.to_owned())
     };
-    let bytes = host.read(wanted).map_err(|why| format!("`{name}` cannot be imported: {why}"))?;
+    let bytes = host
+        .read(wanted)
+        .map_err(|why| format!("`{name}` cannot be imported: {why}"))?;
     loading.borrow_mut().note(name, &bytes);
     let text = String::from_utf8(bytes)
         .map_err(|_| format!("`{name}` cannot be imported: it is not UTF-8 text"))?;
     let text: Arc<str> = prepare(name, text)?.into();
-    loading.borrow_mut().modules.insert(name.to_owned(), Arc::clone(&text));
+    loading
+        .borrow_mut()
+        .modules
+        .insert(name.to_owned(), Arc::clone(&text));
     Ok(text)
 }
 
 /// Makes JavaScript modules of what is none.
 fn prepare(name: &str, text: String) -> std::result::Result<String, String> {
     // A line that begins with `#!` names the program that runs it.
-    let text = if text.starts_with("#!") { format!("//{text}") } else { text };
+    let text = if text.starts_with("#!") {
+        format!("//{text}")
+    } else {
+        text
+    };
     if has_ending(name, "ts") {
-        return Err(format!("`{name}` cannot be imported: TypeScript is not supported yet"));
+        return Err(format!(
+            "`{name}` cannot be imported: TypeScript is not supported yet"
+        ));
     }
     if has_ending(name, "json") {
         return Ok(format!("export default {text};"));
@@ -112,7 +128,8 @@ fn prepare(name: &str, text: String) -> std::result::Result<String, String> {
 
 fn has_ending(name: &str, ending: &str) -> bool {
     let path = name.split(['?', '#']).next().unwrap_or(name);
-    path.rsplit_once('.').is_some_and(|(_, own)| own.eq_ignore_ascii_case(ending))
+    path.rsplit_once('.')
+        .is_some_and(|(_, own)| own.eq_ignore_ascii_case(ending))
 }
 
 /// Whether a text exports in the old way.
@@ -120,9 +137,18 @@ fn is_common_js(text: &str) -> bool {
     let exports = text.contains("module.exports") || text.contains("exports.");
     let is_module = text.lines().any(|line| {
         let line = line.trim_start();
-        ["import ", "import{", "import\"", "import'", "export ", "export{", "export*", "export default"]
-            .iter()
-            .any(|start| line.starts_with(start))
+        [
+            "import ",
+            "import{",
+            "import\"",
+            "import'",
+            "export ",
+            "export{",
+            "export*",
+            "export default",
+        ]
+        .iter()
+        .any(|start| line.starts_with(start))
     });
     (exports || text.contains("require(")) && !is_module
 }
@@ -156,7 +182,9 @@ pub(crate) fn resolve(base: &str, name: &str) -> std::result::Result<String, Str
     let is_relative = name.starts_with("./") || name.starts_with("../");
     if is_address(base) && (is_relative || name.starts_with('/')) {
         let whole = url::Url::parse(base).and_then(|base| base.join(name));
-        return whole.map(Into::into).map_err(|_| format!("`{name}` cannot be imported"));
+        return whole
+            .map(Into::into)
+            .map_err(|_| format!("`{name}` cannot be imported"));
     }
     if is_relative {
         return Ok(plain(&format!("{}/{name}", folder(base))));
@@ -174,12 +202,18 @@ pub(crate) fn resolve(base: &str, name: &str) -> std::result::Result<String, Str
 fn refusal(name: &str) -> Option<String> {
     let (what, way_out) = match name {
         "k6/net/grpc" | "k6/experimental/grpc" => ("gRPC is not supported", "use --engine k6"),
-        "k6/browser" | "k6/experimental/browser" => ("browsers are not supported", "use --engine k6"),
-        "k6/experimental/redis" => ("Redis is not supported", "use --engine k6"),
-        "k6/experimental/tracing" => ("it was removed from k6", "import the http-instrumentation jslib"),
-        name if name.starts_with("k6/x/") => {
-            ("extensions of k6 are not supported", "use --engine k6 with a k6 that has it")
+        "k6/browser" | "k6/experimental/browser" => {
+            ("browsers are not supported", "use --engine k6")
         }
+        "k6/experimental/redis" => ("Redis is not supported", "use --engine k6"),
+        "k6/experimental/tracing" => (
+            "it was removed from k6",
+            "import the http-instrumentation jslib",
+        ),
+        name if name.starts_with("k6/x/") => (
+            "extensions of k6 are not supported",
+            "use --engine k6 with a k6 that has it",
+        ),
         name if name.starts_with("k6/") => ("it is not supported", "use --engine k6"),
         _ => return None,
     };
@@ -213,7 +247,11 @@ pub(crate) fn plain(path: &str) -> String {
         }
     }
     let joined = parts.join("/");
-    if path.starts_with('/') { format!("/{joined}") } else { joined }
+    if path.starts_with('/') {
+        format!("/{joined}")
+    } else {
+        joined
+    }
 }
 
 /// The whole path of a file that a module opens.
@@ -232,6 +270,8 @@ fn place_of(host: &Host, base: &str, name: &str) -> Option<String> {
         None => Arc::clone(host.loading.as_ref()?.borrow().modules.get(base)?),
     };
     let quoted = ['"', '\'', '`'].map(|quote| format!("{quote}{name}{quote}"));
-    let line = text.lines().position(|line| quoted.iter().any(|name| line.contains(name)))?;
+    let line = text
+        .lines()
+        .position(|line| quoted.iter().any(|name| line.contains(name)))?;
     Some(format!("{base}:{}", line + 1))
 }

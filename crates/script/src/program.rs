@@ -65,7 +65,11 @@ pub struct LoadError {
 
 impl LoadError {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), place: None, stack: String::new() }
+        Self {
+            message: message.into(),
+            place: None,
+            stack: String::new(),
+        }
     }
 }
 

@@ -21,7 +21,12 @@ pub(crate) fn take(ctx: &Ctx<'_>, host: &Host, error: &rquickjs::Error) -> Throw
         rquickjs::Error::Allocation => ThrownKind::Memory,
         _ => ThrownKind::Script,
     };
-    Thrown { message: error.to_string(), place: None, stack: String::new(), kind }
+    Thrown {
+        message: error.to_string(),
+        place: None,
+        stack: String::new(),
+        kind,
+    }
 }
 
 /// Describes a value that was thrown.
@@ -48,7 +53,12 @@ pub(crate) fn describe<'js>(ctx: &Ctx<'js>, host: &Host, value: &Value<'js>) -> 
         ),
         _ => cut(text),
     };
-    Thrown { message, place, stack: cut(stack.join("\n")), kind }
+    Thrown {
+        message,
+        place,
+        stack: cut(stack.join("\n")),
+        kind,
+    }
 }
 
 fn kind_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>, text: &str) -> ThrownKind {
@@ -60,10 +70,14 @@ fn kind_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>, text: &str) -> ThrownKind {
             _ => ThrownKind::Memory,
         };
     }
-    if text.contains("Maximum call stack size exceeded") || text == "InternalError: stack overflow" {
+    if text.contains("Maximum call stack size exceeded") || text == "InternalError: stack overflow"
+    {
         return ThrownKind::Stack;
     }
-    match value.as_object().map(|object| object.get::<_, Option<bool>>("__fail")) {
+    match value
+        .as_object()
+        .map(|object| object.get::<_, Option<bool>>("__fail"))
+    {
         Some(Ok(Some(true))) => ThrownKind::Fail,
         Some(Err(_)) => {
             ctx.catch();
@@ -112,7 +126,10 @@ pub(crate) fn text<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
         }
     }
     if let Some(symbol) = value.as_symbol() {
-        let about = symbol.description().ok().and_then(|about| about.get::<String>().ok());
+        let about = symbol
+            .description()
+            .ok()
+            .and_then(|about| about.get::<String>().ok());
         return format!("Symbol({})", about.unwrap_or_default());
     }
     match value.get::<Coerced<String>>() {
@@ -143,6 +160,8 @@ pub(crate) fn place(line: &str) -> Option<String> {
         Some((_, inner)) => inner.strip_suffix(')')?,
         None => line.strip_prefix("at ")?,
     };
-    let (rest, _) = inner.rsplit_once(':').filter(|(_, n)| n.parse::<u32>().is_ok())?;
+    let (rest, _) = inner
+        .rsplit_once(':')
+        .filter(|(_, n)| n.parse::<u32>().is_ok())?;
     (!rest.is_empty()).then(|| inner.to_owned())
 }

@@ -1,21 +1,21 @@
 //! A virtual user: one interpreter on a stack of its own.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
 use breakpoint_coroutine::{Coroutine, Step, wait};
 use rquickjs::{
-    Array, Context, Ctx, Function, Module, Object, Persistent, Promise, Runtime,
-    Value,
+    Array, Context, Ctx, Function, Module, Object, Persistent, Promise, Runtime, Value,
 };
 
 use crate::exchange::{End, Happened, OpId, Thrown, ThrownKind, Turn, Until};
 use crate::host::{Ended, Host, Input, Output, Wanted};
 use crate::http::{self, Pending};
 use crate::program::{LoadError, Parts, Program};
-use crate::{api, modules, thrown};
+use crate::{api, modules, sockets, thrown};
 
 /// The stack of a VU. It is reserved; a script takes of it what it needs.
 const STACK_BYTES: usize = 1024 * 1024;
@@ -118,9 +118,17 @@ impl Vu {
         let mut body = live(host)?;
         match body.resume(Input::Memory) {
             Step::Waits(Output::Made(made)) => made?,
-            _ => return Err(LoadError::new("the script's init code did not come to its end")),
+            _ => {
+                return Err(LoadError::new(
+                    "the script's init code did not come to its end",
+                ));
+            }
         }
-        Ok(Self { body, next: None, is_over: true })
+        Ok(Self {
+            body,
+            next: None,
+            is_over: true,
+        })
     }
 
     /// Calls a function; the next [`Self::turn`] begins it.
@@ -200,7 +208,10 @@ impl Drop for Vu {
 }
 
 fn over(end: End) -> Turn {
-    Turn { until: Until::Over(end), ..Turn::default() }
+    Turn {
+        until: Until::Over(end),
+        ..Turn::default()
+    }
 }
 
 fn broken(words: &str) -> Thrown {
@@ -229,7 +240,11 @@ pub(crate) fn run_init(
                 let _end = body.resume(Input::Cancel);
                 return made.map(|()| (parts, host));
             }
-            _ => return Err(LoadError::new("the script's init code did not come to its end")),
+            _ => {
+                return Err(LoadError::new(
+                    "the script's init code did not come to its end",
+                ));
+            }
         }
     }
 }
@@ -274,19 +289,37 @@ impl Life {
         runtime.set_memory_limit(host.parts.given.memory_limit);
         runtime.set_max_stack_size(SCRIPT_STACK_BYTES);
         runtime.set_gc_threshold(FIRST_COLLECTION_BYTES);
-        runtime.set_loader(modules::Finder(Rc::clone(host)), modules::Reader(Rc::clone(host)));
+        runtime.set_loader(
+            modules::Finder(Rc::clone(host)),
+            modules::Reader(Rc::clone(host)),
+        );
         let watch = Rc::clone(host);
         runtime.set_interrupt_handler(Some(Box::new(move || watch.must_end())));
+        let watch = Rc::clone(host);
+        runtime.set_host_promise_rejection_tracker(Some(Box::new(
+            move |ctx, promise, reason, is_handled| {
+                note_rejection(&watch, &ctx, &promise, &reason, is_handled);
+            },
+        )));
         let context = Context::full(&runtime).map_err(no_room)?;
         let made = context.with(|ctx| {
             let made = api::core(&ctx, host).and_then(|core| {
                 let exports = evaluate(&ctx, host)?;
-                Ok((Persistent::save(&ctx, exports), Persistent::save(&ctx, core)))
+                Ok((
+                    Persistent::save(&ctx, exports),
+                    Persistent::save(&ctx, core),
+                ))
             });
             made.map_err(|error| load_error(&ctx, host, &error))
         });
         let (exports, core) = made?;
-        Ok(Self { exports, core, data: None, context, runtime })
+        Ok(Self {
+            exports,
+            core,
+            data: None,
+            context,
+            runtime,
+        })
     }
 
     fn memory(&self) -> usize {
@@ -301,7 +334,10 @@ impl Life {
         let data = &mut self.data;
         let end = self.context.with(|ctx| {
             let running = Running { ctx: &ctx, host };
-            match exports.restore(&ctx).and_then(|exports| Ok((exports, core.restore(&ctx)?))) {
+            match exports
+                .restore(&ctx)
+                .and_then(|exports| Ok((exports, core.restore(&ctx)?)))
+            {
                 Ok((exports, core)) => running.run(&exports, &core, data),
                 Err(error) => End::Threw(thrown::take(&ctx, host, &error)),
             }
@@ -312,12 +348,37 @@ impl Life {
     }
 }
 
+/// The most rejections that are kept: one is told.
+const MOST_REJECTED: usize = 100;
+
+/// A promise was rejected, or somebody waits for one that was.
+fn note_rejection<'js>(
+    host: &Host,
+    ctx: &Ctx<'js>,
+    promise: &Value<'js>,
+    reason: &Value<'js>,
+    is_handled: bool,
+) {
+    let mut hasher = DefaultHasher::new();
+    promise.hash(&mut hasher);
+    let number = hasher.finish();
+    host.rejected.borrow_mut().retain(|(own, _)| *own != number);
+    let has_room = host.rejected.borrow().len() < MOST_REJECTED;
+    if !is_handled && has_room && host.ended().is_none() {
+        let thrown = thrown::describe(ctx, host, reason);
+        host.rejected.borrow_mut().push((number, thrown));
+    }
+}
+
 /// Runs the entry module; gives its exports.
 fn evaluate<'js>(ctx: &Ctx<'js>, host: &Host) -> rquickjs::Result<Object<'js>> {
     let name = host.parts.entry.as_str();
     let text = modules::text(host, name).map_err(|words| {
         if let Some(loading) = &host.loading {
-            loading.borrow_mut().failed.get_or_insert(LoadError::new(words.clone()));
+            loading
+                .borrow_mut()
+                .failed
+                .get_or_insert(LoadError::new(words.clone()));
         }
         rquickjs::Exception::throw_message(ctx, &words)
     })?;
@@ -353,10 +414,21 @@ fn evaluate<'js>(ctx: &Ctx<'js>, host: &Host) -> rquickjs::Result<Object<'js>> {
 
 fn load_error(ctx: &Ctx<'_>, host: &Host, error: &rquickjs::Error) -> LoadError {
     let thrown = thrown::take(ctx, host, error);
-    if let Some(failed) = host.loading.as_ref().and_then(|found| found.borrow_mut().failed.take()) {
-        return LoadError { stack: thrown.stack, ..failed };
+    if let Some(failed) = host
+        .loading
+        .as_ref()
+        .and_then(|found| found.borrow_mut().failed.take())
+    {
+        return LoadError {
+            stack: thrown.stack,
+            ..failed
+        };
     }
-    LoadError { message: thrown.message, place: thrown.place, stack: thrown.stack }
+    LoadError {
+        message: thrown.message,
+        place: thrown.place,
+        stack: thrown.stack,
+    }
 }
 
 /// A call that runs.
@@ -380,7 +452,10 @@ impl<'js> Running<'_, 'js> {
             return End::Aborted(why);
         }
         match end {
-            Ok(value) => End::Returned(value),
+            Ok(value) => match self.host.rejected.take().into_iter().next() {
+                Some((_, thrown)) => End::Threw(thrown),
+                None => End::Returned(value),
+            },
             Err(error) => End::Threw(thrown::take(self.ctx, self.host, &error)),
         }
     }
@@ -428,7 +503,9 @@ impl<'js> Running<'_, 'js> {
             Some(call) if call.kind != CallKind::Setup => call.data.clone(),
             _ => None,
         };
-        let Some(text) = text else { return Ok(Value::new_undefined(self.ctx.clone())) };
+        let Some(text) = text else {
+            return Ok(Value::new_undefined(self.ctx.clone()));
+        };
         if let Some((of, value)) = kept
             && (Arc::ptr_eq(of, &text) || *of == text)
         {
@@ -449,6 +526,9 @@ impl<'js> Running<'_, 'js> {
             if let Some(Err(error)) = main.as_ref().and_then(Promise::result::<Value>) {
                 return Err(error);
             }
+            if !self.host.rejected.borrow().is_empty() {
+                return Ok(());
+            }
             if let Some((id, happened)) = self.host.next_happened() {
                 self.dispatch(core, id, happened)?;
                 continue;
@@ -462,7 +542,9 @@ impl<'js> Running<'_, 'js> {
 
     /// Gives the script what it waits for.
     fn dispatch(&self, core: &Object<'js>, id: OpId, happened: Happened) -> rquickjs::Result<()> {
-        let Some(pending) = self.host.pending.borrow_mut().remove(&id) else { return Ok(()) };
+        let Some(pending) = self.host.pending.borrow_mut().remove(&id) else {
+            return Ok(());
+        };
         let settle: Function = core.get("settle")?;
         match pending {
             Pending::Timer => settle.call((http::number(id),)),
@@ -474,6 +556,16 @@ impl<'js> Running<'_, 'js> {
                     None => Ok(()),
                 }
             }
+            Pending::Channel => {
+                let is_over = sockets::ends(&happened);
+                if !is_over {
+                    self.host.pending.borrow_mut().insert(id, Pending::Channel);
+                }
+                let hear: Function = core.get("hear")?;
+                let event = sockets::event(self.ctx, id, happened)?;
+                hear.call((http::number(id), event, is_over))
+            }
+            Pending::Ignored => Ok(()),
         }
     }
 }

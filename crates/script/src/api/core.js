@@ -3,6 +3,7 @@
   'use strict';
   const waiting = new Map();
   const intervals = new Map();
+  const listeners = new Map();
   const modules = new Map();
 
   const define = (name, value) =>
@@ -69,10 +70,30 @@
     },
   });
 
+  const canonical = (name) =>
+    name.toLowerCase().replace(/(^|-)([a-z])/g, (_, before, letter) => before + letter.toUpperCase());
+  const pairs = (text, each) => {
+    const lines = text.split('\n');
+    for (let i = 0; i + 1 < lines.length; i += 2) each(lines[i], lines[i + 1]);
+  };
+  const headersOf = (text) => {
+    const all = {};
+    pairs(text, (name, value) => {
+      const key = canonical(name);
+      all[key] = Object.hasOwn(all, key) ? `${all[key]}, ${value}` : value;
+    });
+    return all;
+  };
+
+  const shared = { timers, waiting, listeners, shown, canonical, pairs, headersOf, part };
+  function part(name) {
+    return builtin(`part:${name}`);
+  }
   const builtin = (name) => {
     let all = modules.get(name);
     if (all === undefined) {
-      all = host.factory(name)(host, builtin, { timers, waiting, shown });
+      all = host.factory(name);
+    if (typeof all === 'function') all = all(host, builtin, shared);
       modules.set(name, all);
     }
     return all;
@@ -93,11 +114,30 @@
   });
   define('global', globalThis);
 
+  // What costs something is made when it is asked for.
+  for (const [name, from] of [['crypto', 'part:webcrypto']]) {
+    Object.defineProperty(globalThis, name, {
+      configurable: true,
+      get() {
+        const value = builtin(from)[name];
+        define(name, value);
+        return value;
+      },
+      set: (value) => define(name, value),
+    });
+  }
+
   return {
     begin: () => {
+      listeners.clear();
       waiting.clear();
       intervals.clear();
       globalThis.__ITER = host.begin(host.env);
+    },
+    hear: (id, event, isOver) => {
+      const call = listeners.get(id);
+      if (isOver) listeners.delete(id);
+      if (call !== undefined) call(event);
     },
     settle: (id, value) => {
       const call = waiting.get(id);

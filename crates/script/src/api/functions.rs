@@ -4,7 +4,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rquickjs::{Array, ArrayBuffer, Ctx, Exception, Function, IntoJs as _, Module, Object, Result, Value};
+use rquickjs::{
+    Array, ArrayBuffer, Ctx, Exception, Function, IntoJs as _, Module, Object, Result, Value,
+};
 
 use crate::exchange::{MetricKind, Op, OpId, PrintLevel, Sample};
 use crate::host::{Ended, Host, Wanted};
@@ -45,7 +47,10 @@ fn flow<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> {
     let own = Rc::clone(host);
     let sleep = move |ctx: Ctx<'js>, seconds: f64| -> Result<()> {
         own.go_on(&ctx)?;
-        let id = own.begin(Op::Wait { time: time(seconds), is_think_time: true });
+        let id = own.begin(Op::Wait {
+            time: time(seconds),
+            is_think_time: true,
+        });
         own.wait_for(&ctx, id).map(|_| ())
     };
     to.set("sleep", Function::new(ctx.clone(), sleep)?)?;
@@ -54,17 +59,27 @@ fn flow<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> {
     let timer = move |ctx: Ctx<'js>, milliseconds: f64| -> Result<f64> {
         own.go_on(&ctx)?;
         if own.call.borrow().is_none() {
-            return Err(Exception::throw_message(&ctx, "init code cannot start timers"));
+            return Err(Exception::throw_message(
+                &ctx,
+                "init code cannot start timers",
+            ));
         }
         let time = time(milliseconds / 1e3);
-        let op = Op::Wait { time, is_think_time: false };
+        let op = Op::Wait {
+            time,
+            is_think_time: false,
+        };
         Ok(number(own.begin_pending(op, Pending::Timer)))
     };
     to.set("timer", Function::new(ctx.clone(), timer)?)?;
 
     let own = Rc::clone(host);
     let drop = move |id: f64| {
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "saturates"
+        )]
         own.drop_op(OpId(id as u64));
     };
     to.set("drop", Function::new(ctx.clone(), drop)?)?;
@@ -209,16 +224,26 @@ fn declare_metric(
         return if fits(there) { Ok(index) } else { Err(other()) };
     }
     let Some(loading) = &host.loading else {
-        return Err(format!("the metric `{name}` was not declared when the script was loaded"));
+        return Err(format!(
+            "the metric `{name}` was not declared when the script was loaded"
+        ));
     };
     let metrics = &mut loading.borrow_mut().metrics;
     if let Some(index) = metrics.iter().position(same) {
-        return if fits(&metrics[index]) { Ok(index) } else { Err(other()) };
+        return if fits(&metrics[index]) {
+            Ok(index)
+        } else {
+            Err(other())
+        };
     }
     if metrics.len() >= MOST_METRICS {
         return Err(format!("more than {MOST_METRICS} metrics are declared"));
     }
-    metrics.push(Metric { name: name.into(), kind, is_time });
+    metrics.push(Metric {
+        name: name.into(),
+        kind,
+        is_time,
+    });
     Ok(metrics.len() - 1)
 }
 
@@ -299,7 +324,13 @@ fn open_file(host: &Host, path: &str) -> std::result::Result<Arc<[u8]>, String> 
 fn arrays<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> {
     let find = |host: &Host, name: &str| match host.parts.arrays.get(name) {
         Some(array) => Some(Arc::clone(array)),
-        None => host.loading.as_ref()?.borrow().arrays.get(name).map(Arc::clone),
+        None => host
+            .loading
+            .as_ref()?
+            .borrow()
+            .arrays
+            .get(name)
+            .map(Arc::clone),
     };
     let own = Rc::clone(host);
     let length = move |name: String| find(&own, &name).map(|array| array.len());
@@ -307,7 +338,10 @@ fn arrays<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> 
 
     let own = Rc::clone(host);
     let item = move |ctx: Ctx<'js>, name: String, index: usize| -> Result<Value<'js>> {
-        match find(&own, &name).as_ref().and_then(|array| array.get(index)) {
+        match find(&own, &name)
+            .as_ref()
+            .and_then(|array| array.get(index))
+        {
             Some(text) => ctx.json_parse(text.as_bytes()),
             None => Ok(Value::new_undefined(ctx)),
         }

@@ -1,21 +1,6 @@
 (function (host, require, core) {
   'use strict';
-  const canonical = (name) =>
-    name.toLowerCase().replace(/(^|-)([a-z])/g, (_, before, letter) => before + letter.toUpperCase());
-
-  const pairs = (text, each) => {
-    const lines = text.split('\n');
-    for (let i = 0; i + 1 < lines.length; i += 2) each(lines[i], lines[i + 1]);
-  };
-
-  const headersOf = (text) => {
-    const all = {};
-    pairs(text, (name, value) => {
-      const key = canonical(name);
-      all[key] = Object.hasOwn(all, key) ? `${all[key]}, ${value}` : value;
-    });
-    return all;
-  };
+  const { canonical, pairs, headersOf } = core;
 
   const cookieOf = (line) => {
     const [pair, ...rest] = line.split(';');

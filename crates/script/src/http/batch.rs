@@ -10,11 +10,7 @@ use crate::exchange::{OpId, Until};
 use crate::host::Host;
 
 /// Runs requests, each `[method, url, body, params]`; gives their outcomes in the same order.
-pub(super) fn run<'js>(
-    ctx: &Ctx<'js>,
-    host: &Host,
-    requests: &Array<'js>,
-) -> Result<Array<'js>> {
+pub(super) fn run<'js>(ctx: &Ctx<'js>, host: &Host, requests: &Array<'js>) -> Result<Array<'js>> {
     let mut waiting = Vec::new();
     for (index, request) in requests.iter::<Array<'js>>().enumerate() {
         let request = request?;
@@ -33,7 +29,11 @@ pub(super) fn run<'js>(
         }
         let ids = queue.running.keys().copied().collect();
         // Whoever waits for a place takes it as soon as any request has ended.
-        let until = if queue.waiting.is_empty() { Until::Ended(ids) } else { Until::Anything };
+        let until = if queue.waiting.is_empty() {
+            Until::Ended(ids)
+        } else {
+            Until::Anything
+        };
         host.wait(ctx, until)?;
         queue.take(host, ctx, &outcomes)?;
     }
@@ -65,7 +65,11 @@ impl Queue {
         let mut at = 0;
         while at < self.waiting.len() && self.running.len() < self.most {
             let place = place(&self.waiting[at].1);
-            if self.per_host.get(&place).is_some_and(|there| *there >= self.most_per_host) {
+            if self
+                .per_host
+                .get(&place)
+                .is_some_and(|there| *there >= self.most_per_host)
+            {
                 at += 1;
                 continue;
             }
@@ -85,8 +89,12 @@ impl Queue {
     fn take<'js>(&mut self, host: &Host, ctx: &Ctx<'js>, outcomes: &Array<'js>) -> Result<()> {
         let ids: Vec<OpId> = self.running.keys().copied().collect();
         for id in ids {
-            let Some(happened) = host.take_of(id) else { continue };
-            let Some((index, mut exchange)) = self.running.remove(&id) else { continue };
+            let Some(happened) = host.take_of(id) else {
+                continue;
+            };
+            let Some((index, mut exchange)) = self.running.remove(&id) else {
+                continue;
+            };
             if let Some(there) = self.per_host.get_mut(&place(&exchange)) {
                 *there -= 1;
             }
@@ -104,5 +112,9 @@ impl Queue {
 
 /// Whose limit a request counts for.
 fn place(exchange: &Exchange) -> String {
-    exchange.url.as_ref().map(|url| url[..url::Position::BeforePath].to_owned()).unwrap_or_default()
+    exchange
+        .url
+        .as_ref()
+        .map(|url| url[..url::Position::BeforePath].to_owned())
+        .unwrap_or_default()
 }

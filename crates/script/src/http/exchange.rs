@@ -7,6 +7,7 @@ use std::time::Duration;
 use rquickjs::{Array, ArrayBuffer, Ctx, IntoJs as _, Result, Value};
 use url::Url;
 
+use super::digest::{self, Account};
 use crate::exchange::{
     Answer, BodyUse, Expected, Failed, Happened, HttpRequest, Op, OpId, RequestName, Tags,
 };
@@ -55,6 +56,8 @@ pub(crate) struct Exchange {
     pub(crate) came: Option<Came>,
     /// Under which number the script waits for it: that of its first hop.
     pub(crate) first: Option<OpId>,
+    /// Who answers a challenge; nobody once it was answered.
+    pub(crate) digest: Option<Account>,
 }
 
 /// What came of the last hop.
@@ -69,7 +72,10 @@ impl Exchange {
     pub(crate) fn next_op(&mut self, host: &Host) -> Option<Op> {
         let Some(url) = &self.url else {
             let message = format!("invalid URL: {:?}", self.address);
-            self.came = Some(Came::Failed(Failed { code: INVALID_URL, message }));
+            self.came = Some(Came::Failed(Failed {
+                code: INVALID_URL,
+                message,
+            }));
             return None;
         };
         let mut headers = self.headers.clone();
@@ -98,14 +104,24 @@ impl Exchange {
     pub(crate) fn failure(&self) -> Failed {
         match &self.came {
             Some(Came::Failed(failed)) => failed.clone(),
-            _ => Failed { code: 1000, message: "no answer".into() },
+            _ => Failed {
+                code: 1000,
+                message: "no answer".into(),
+            },
         }
     }
 
     fn cookie_header(&self, host: &Host, url: &Url) -> Option<String> {
-        let mut all: Vec<String> =
-            self.cookies.iter().map(|own| format!("{}={}", own.name, own.value)).collect();
-        let replaced = |name: &str| self.cookies.iter().any(|own| own.replaces && own.name == name);
+        let mut all: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|own| format!("{}={}", own.name, own.value))
+            .collect();
+        let replaced = |name: &str| {
+            self.cookies
+                .iter()
+                .any(|own| own.replaces && own.name == name)
+        };
         host.jars.borrow().each(self.jar, url, |name, value| {
             if !replaced(name) {
                 all.push(format!("{name}={value}"));
@@ -121,7 +137,7 @@ impl Exchange {
                 if let Some(url) = &self.url {
                     host.jars.borrow_mut().keep(self.jar, url, &answer.headers);
                 }
-                let leads_on = self.follow(&answer);
+                let leads_on = self.answer_challenge(&answer) || self.follow(&answer);
                 self.came = Some(Came::Answer(answer));
                 if leads_on { self.next_op(host) } else { None }
             }
@@ -131,10 +147,46 @@ impl Exchange {
             }
             other => {
                 let message = format!("the driver said {other:?} of a request");
-                self.came = Some(Came::Failed(Failed { code: 1000, message }));
+                self.came = Some(Came::Failed(Failed {
+                    code: 1000,
+                    message,
+                }));
                 None
             }
         }
+    }
+
+    /// Whether an answer asks who we are, and gets to know that.
+    fn answer_challenge(&mut self, answer: &Answer) -> bool {
+        if answer.status != 401 {
+            return false;
+        }
+        let (Some(account), Some(url)) = (self.digest.take(), &self.url) else {
+            return false;
+        };
+        let mut own_nonce = [0; 8];
+        if getrandom::fill(&mut own_nonce).is_err() {
+            return false;
+        }
+        let uri = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        let challenges = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
+        let text = challenges.into_iter().find_map(|(_, challenge)| {
+            digest::answer(
+                &account,
+                challenge,
+                &self.method,
+                uri,
+                &digest::hex(&own_nonce),
+            )
+        });
+        let Some(text) = text else { return false };
+        self.headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        self.headers.push(("Authorization".into(), text));
+        true
     }
 
     /// Whether an answer leads on, to an address that is this exchange's then.
@@ -142,7 +194,10 @@ impl Exchange {
         if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) || self.redirects == 0 {
             return false;
         }
-        let to = answer.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("location"));
+        let to = answer
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("location"));
         let (Some((_, to)), Some(from)) = (to, &self.url) else {
             return false;
         };
@@ -161,7 +216,8 @@ impl Exchange {
                 self.method = "GET".into();
             }
             self.body = None;
-            self.headers.retain(|(name, _)| !name.to_ascii_lowercase().starts_with("content-"));
+            self.headers
+                .retain(|(name, _)| !name.to_ascii_lowercase().starts_with("content-"));
         }
         // Secrets are for whom they were meant.
         if from.host_str() != next.host_str() {
@@ -198,21 +254,39 @@ impl Exchange {
         to.set(10, self.timings(ctx)?)?;
         to.set(11, self.method)?;
         to.set(12, lines(&self.headers))?;
-        to.set(13, self.body.map(|body| String::from_utf8_lossy(&body).into_owned()))?;
+        to.set(
+            13,
+            self.body
+                .map(|body| String::from_utf8_lossy(&body).into_owned()),
+        )?;
         to.set(14, matches!(self.form, BodyForm::Binary))?;
         Ok(to)
     }
 
     fn of_answer<'js>(&self, ctx: &Ctx<'js>, to: &Array<'js>, answer: &Answer) -> Result<()> {
         to.set(0, answer.status)?;
-        to.set(1, format!("{} {}", answer.status, answer.status_text).trim_end())?;
+        to.set(
+            1,
+            format!("{} {}", answer.status, answer.status_text).trim_end(),
+        )?;
         to.set(3, answer.protocol)?;
-        to.set(4, answer.remote.as_ref().map(|at| at.ip().to_string()).unwrap_or_default())?;
+        to.set(
+            4,
+            answer
+                .remote
+                .as_ref()
+                .map(|at| at.ip().to_string())
+                .unwrap_or_default(),
+        )?;
         to.set(5, answer.remote.as_ref().map_or(0, SocketAddr::port))?;
         to.set(6, self.body_value(ctx, answer.body.as_deref())?)?;
         to.set(7, "")?;
         // Answers that are errors have numbers of their own.
-        let code = if answer.status >= 400 { 1000 + answer.status } else { 0 };
+        let code = if answer.status >= 400 {
+            1000 + answer.status
+        } else {
+            0
+        };
         to.set(8, code)?;
         to.set(9, lines(&answer.headers))
     }
@@ -250,7 +324,7 @@ impl Exchange {
 }
 
 /// Names and values, a line each.
-fn lines(headers: &[(String, String)]) -> String {
+pub(crate) fn lines(headers: &[(String, String)]) -> String {
     let mut text = String::with_capacity(headers.len() * 32);
     for (name, value) in headers {
         // A header has no line break; should one come nevertheless, it ends no line here.

@@ -79,7 +79,9 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
 
     let own = Rc::clone(host);
     let set = move |ctx: Ctx<'js>, jar: u32, url: String, cookie: String| -> Result<()> {
-        own.jars.borrow_mut().set(jar, &address(&ctx, &url)?, &cookie);
+        own.jars
+            .borrow_mut()
+            .set(jar, &address(&ctx, &url)?, &cookie);
         Ok(())
     };
     to.set("setCookie", Function::new(ctx.clone(), set)?)?;
@@ -90,7 +92,9 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
         let all = Array::new(ctx.clone())?;
         let mut pairs = Vec::new();
         let jars = own.jars.borrow();
-        jars.each(jar, &url, |name, value| pairs.push((name.to_owned(), value.to_owned())));
+        jars.each(jar, &url, |name, value| {
+            pairs.push((name.to_owned(), value.to_owned()))
+        });
         for (index, (name, value)) in pairs.into_iter().enumerate() {
             all.set(index * 2, name)?;
             all.set(index * 2 + 1, value)?;

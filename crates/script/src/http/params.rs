@@ -1,5 +1,6 @@
 //! The `params` of a request.
 
+use std::io::Read as _;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,7 +10,6 @@ use rquickjs::{Ctx, Exception, Object, Result, Value};
 use super::exchange::{BodyForm, OwnCookie};
 use super::request::coerced;
 use crate::exchange::Expected;
-use crate::host::Host;
 
 /// The longest that a request may take.
 const LONGEST_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
@@ -26,12 +26,18 @@ pub(super) struct Params {
     pub(super) jar: u32,
     pub(super) compression: Option<String>,
     pub(super) expected: Option<Expected>,
+    /// Name and password answer a challenge, and go along with no other request.
+    pub(super) digest: bool,
 }
 
 impl Params {
     /// Sets a header that the script did not.
     pub(super) fn header(&mut self, name: &str, value: impl FnOnce() -> String) {
-        if !self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)) {
+        if !self
+            .headers
+            .iter()
+            .any(|(own, _)| own.eq_ignore_ascii_case(name))
+        {
             self.headers.push((name.to_owned(), value()));
         }
     }
@@ -44,9 +50,11 @@ impl Params {
 }
 
 /// Reads them.
-pub(super) fn read<'js>(ctx: &Ctx<'js>, host: &Host, given: &Value<'js>) -> Result<Params> {
+pub(super) fn read<'js>(ctx: &Ctx<'js>, given: &Value<'js>) -> Result<Params> {
     let mut params = Params::default();
-    let Some(object) = given.as_object() else { return Ok(params) };
+    let Some(object) = given.as_object() else {
+        return Ok(params);
+    };
     for pair in object.props::<String, Value<'js>>() {
         let (name, value) = pair?;
         if value.is_null() || value.is_undefined() {
@@ -63,23 +71,26 @@ pub(super) fn read<'js>(ctx: &Ctx<'js>, host: &Host, given: &Value<'js>) -> Resu
             "timeout" => params.timeout = Some(timeout(ctx, &value)?),
             "redirects" => params.redirects = Some(whole(&value)),
             "jar" => {
-                let jar = value.as_object().map(|jar| jar.get::<_, Option<u32>>("__jar"));
+                let jar = value
+                    .as_object()
+                    .map(|jar| jar.get::<_, Option<u32>>("__jar"));
                 params.jar = jar.transpose()?.flatten().unwrap_or(0);
             }
             "responseType" => params.form = Some(form(ctx, &value)?),
             "compression" => params.compression = Some(coerced(ctx, &value)?),
             "responseCallback" => params.expected = Some(expected(ctx, &value)?),
-            "auth" => check_auth(ctx, &value)?,
+            "auth" => params.digest = is_digest(ctx, &value)?,
             _ => {}
         }
     }
-    let _ = host;
     Ok(params)
 }
 
 /// Names and values of an object, as texts.
 pub(crate) fn pairs<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<(String, String)>> {
-    let Some(object) = value.as_object() else { return Ok(Vec::new()) };
+    let Some(object) = value.as_object() else {
+        return Ok(Vec::new());
+    };
     let mut all = Vec::new();
     for pair in object.props::<String, Value<'js>>() {
         let (name, value) = pair?;
@@ -91,18 +102,27 @@ pub(crate) fn pairs<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<(Stri
 }
 
 fn cookies<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<OwnCookie>> {
-    let Some(object) = value.as_object() else { return Ok(Vec::new()) };
+    let Some(object) = value.as_object() else {
+        return Ok(Vec::new());
+    };
     let mut all = Vec::new();
     for pair in object.props::<String, Value<'js>>() {
         let (name, value) = pair?;
         let (value, replaces) = match value.as_object() {
             Some(cookie) => {
                 let replaces: Value = cookie.get("replace")?;
-                (coerced(ctx, &cookie.get("value")?)?, replaces.as_bool().unwrap_or(false))
+                (
+                    coerced(ctx, &cookie.get("value")?)?,
+                    replaces.as_bool().unwrap_or(false),
+                )
             }
             None => (coerced(ctx, &value)?, false),
         };
-        all.push(OwnCookie { name, value, replaces });
+        all.push(OwnCookie {
+            name,
+            value,
+            replaces,
+        });
     }
     Ok(all)
 }
@@ -137,7 +157,9 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
         let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.')?;
         let amount: f64 = rest[..digits].parse().ok()?;
         rest = &rest[digits..];
-        let end = rest.find(|c: char| c.is_ascii_digit() || c == '.').unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| c.is_ascii_digit() || c == '.')
+            .unwrap_or(rest.len());
         seconds += amount
             * match &rest[..end] {
                 "d" => 86_400.0,
@@ -151,11 +173,17 @@ pub(crate) fn duration(text: &str) -> Option<Duration> {
             };
         rest = &rest[end..];
     }
-    Duration::try_from_secs_f64(seconds).ok().filter(|_| !text.is_empty())
+    Duration::try_from_secs_f64(seconds)
+        .ok()
+        .filter(|_| !text.is_empty())
 }
 
 /// A whole number that is not negative; 0 for all others.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts saturate")]
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "casts saturate"
+)]
 fn whole(value: &Value<'_>) -> u32 {
     value.as_number().unwrap_or(0.0) as u32
 }
@@ -172,11 +200,12 @@ fn form<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<BodyForm> {
     }
 }
 
-fn check_auth<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<()> {
+fn is_digest<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<bool> {
     match coerced(ctx, value)?.as_str() {
-        "basic" | "" => Ok(()),
+        "basic" | "" => Ok(false),
+        "digest" => Ok(true),
         other => {
-            let words = format!("`auth: \"{other}\"` is not supported; use basic");
+            let words = format!("`auth: \"{other}\"` is not supported; use basic or digest");
             Err(Exception::throw_type(ctx, &words))
         }
     }
@@ -195,15 +224,32 @@ pub(super) fn expected<'js>(ctx: &Ctx<'js>, callback: &Value<'js>) -> Result<Exp
         let words = "a response callback is what http.expectedStatuses() returns, or null";
         return Err(Exception::throw_type(ctx, words));
     };
-    let ranges: Vec<RangeInclusive<u16>> =
-        ranges.chunks_exact(2).map(|pair| pair[0]..=pair[1]).collect();
+    let ranges: Vec<RangeInclusive<u16>> = ranges
+        .chunks_exact(2)
+        .map(|pair| pair[0]..=pair[1])
+        .collect();
     Ok(Expected::Statuses(ranges.into()))
 }
 
 /// A body, packed.
-pub(super) fn compress(ctx: &Ctx<'_>, _bytes: &[u8], how: &str) -> Result<Vec<u8>> {
-    let words = format!("`compression: \"{how}\"` is not supported yet");
-    Err(Exception::throw_type(ctx, &words))
+pub(super) fn compress(ctx: &Ctx<'_>, bytes: &[u8], how: &str) -> Result<Vec<u8>> {
+    let mut packed = bytes.to_vec();
+    for one in how.split(',') {
+        let level = flate2::Compression::default();
+        let mut all = Vec::new();
+        let written = match one.trim() {
+            "gzip" => flate2::read::GzEncoder::new(&*packed, level).read_to_end(&mut all),
+            // What HTTP calls deflate is in zlib's format.
+            "deflate" => flate2::read::ZlibEncoder::new(&*packed, level).read_to_end(&mut all),
+            other => {
+                let words = format!("`compression: \"{other}\"` is not supported; use gzip");
+                return Err(Exception::throw_type(ctx, &words));
+            }
+        };
+        written.map_err(|error| Exception::throw_message(ctx, &error.to_string()))?;
+        packed = all;
+    }
+    Ok(packed)
 }
 
 /// Reads an object's values: of use to other modules.

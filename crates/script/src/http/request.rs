@@ -6,6 +6,7 @@ use breakpoint_coroutine::buffer;
 use rquickjs::{ArrayBuffer, Coerced, Ctx, Exception, Object, Result, Value};
 use url::Url;
 
+use super::digest::Account;
 use super::exchange::{BodyForm, Exchange};
 use super::params::{self, Params};
 use crate::exchange::RequestName;
@@ -21,7 +22,7 @@ struct Body {
 }
 
 /// Reads a request.
-pub(super) fn build<'js>(
+pub(crate) fn build<'js>(
     ctx: &Ctx<'js>,
     host: &Host,
     method: &str,
@@ -30,7 +31,7 @@ pub(super) fn build<'js>(
     given: &Value<'js>,
 ) -> Result<Exchange> {
     let (address, name) = address(ctx, url)?;
-    let mut params = params::read(ctx, host, given)?;
+    let mut params = params::read(ctx, given)?;
     let body = read_body(ctx, body)?;
     let settings = host.http.borrow();
     let url = Url::parse(&address)
@@ -45,9 +46,15 @@ pub(super) fn build<'js>(
         }
         None => None,
     };
-    if let Some(url) = &url {
-        add_authorization(&mut params, url);
-    }
+    let account = url.as_ref().and_then(account);
+    let digest = match (account, params.digest) {
+        (account, digest) if digest => account,
+        (Some(account), _) => {
+            add_authorization(&mut params, &account);
+            None
+        }
+        (None, _) => None,
+    };
     if let Some(agent) = &settings.user_agent {
         params.header("User-Agent", || agent.clone());
     }
@@ -56,7 +63,10 @@ pub(super) fn build<'js>(
         let compression = compression.clone();
         params.header("Content-Encoding", || compression);
     }
-    let name = params.name().or(name).map_or(RequestName::Address, RequestName::Given);
+    let name = params
+        .name()
+        .or(name)
+        .map_or(RequestName::Address, RequestName::Given);
     let form = params.form.unwrap_or(match settings.discards {
         discards if discards => BodyForm::Nothing,
         _ => BodyForm::Text,
@@ -79,6 +89,7 @@ pub(super) fn build<'js>(
         max_bytes: host.parts.given.max_answer_bytes,
         came: None,
         first: None,
+        digest,
     })
 }
 
@@ -111,14 +122,19 @@ pub(super) fn coerced<'js>(_ctx: &Ctx<'js>, value: &Value<'js>) -> Result<String
     value.get::<Coerced<String>>().map(|text| text.0)
 }
 
-/// Name and password in the address or, with `auth: "basic"`, nowhere else.
-fn add_authorization(params: &mut Params, url: &Url) {
+/// Name and password in an address.
+fn account(url: &Url) -> Option<Account> {
+    let is_there = !url.username().is_empty() || url.password().is_some();
+    is_there.then(|| Account {
+        user: percent_decoded(url.username()),
+        password: percent_decoded(url.password().unwrap_or_default()),
+    })
+}
+
+/// They go along unless the server is to ask for them first.
+fn add_authorization(params: &mut Params, account: &Account) {
     use base64::Engine as _;
-    if url.username().is_empty() && url.password().is_none() {
-        return;
-    }
-    let plain = |part: &str| percent_decoded(part);
-    let pair = format!("{}:{}", plain(url.username()), plain(url.password().unwrap_or_default()));
+    let pair = format!("{}:{}", account.user, account.password);
     let encoded = base64::engine::general_purpose::STANDARD.encode(pair);
     params.header("Authorization", || format!("Basic {encoded}"));
 }
@@ -128,14 +144,21 @@ fn percent_decoded(text: &str) -> String {
     // A form without `+` says the same.
     let pairs = format!("v={}", text.replace('+', "%2B").replace('&', "%26"));
     let value = url::form_urlencoded::parse(pairs.as_bytes()).next();
-    value.map(|(_, value)| value.into_owned()).unwrap_or_default()
+    value
+        .map(|(_, value)| value.into_owned())
+        .unwrap_or_default()
 }
 
 fn read_body<'js>(ctx: &Ctx<'js>, body: &Value<'js>) -> Result<Option<Body>> {
     if body.is_null() || body.is_undefined() {
         return Ok(None);
     }
-    let plain = |bytes| Ok(Some(Body { bytes, content_type: None }));
+    let plain = |bytes| {
+        Ok(Some(Body {
+            bytes,
+            content_type: None,
+        }))
+    };
     if let Some(text) = body.as_string() {
         return plain(text.to_string()?.into_bytes());
     }
@@ -156,7 +179,10 @@ fn read_body<'js>(ctx: &Ctx<'js>, body: &Value<'js>) -> Result<Option<Body>> {
 /// Whether it looks at a buffer.
 fn is_view(object: &Object<'_>) -> Result<bool> {
     let buffer: Value = object.get("buffer")?;
-    let is_buffer = buffer.into_object().and_then(ArrayBuffer::from_object).is_some();
+    let is_buffer = buffer
+        .into_object()
+        .and_then(ArrayBuffer::from_object)
+        .is_some();
     Ok(is_buffer && object.contains_key("byteOffset")?)
 }
 
@@ -210,14 +236,20 @@ struct FileData<'js> {
 }
 
 fn file_of<'js>(value: &Value<'js>) -> Result<Option<FileData<'js>>> {
-    let Some(object) = value.as_object() else { return Ok(None) };
+    let Some(object) = value.as_object() else {
+        return Ok(None);
+    };
     let content_type: Value = object.get("content_type")?;
     let name: Value = object.get("filename")?;
     let (Some(content_type), Some(name)) = (content_type.as_string(), name.as_string()) else {
         return Ok(None);
     };
     let (name, content_type) = (name.to_string()?, content_type.to_string()?);
-    Ok(Some(FileData { data: object.get("data")?, name, content_type }))
+    Ok(Some(FileData {
+        data: object.get("data")?,
+        name,
+        content_type,
+    }))
 }
 
 fn multipart<'js>(ctx: &Ctx<'js>, fields: &[(String, Value<'js>)]) -> Result<Body> {
@@ -234,7 +266,10 @@ fn multipart<'js>(ctx: &Ctx<'js>, fields: &[(String, Value<'js>)]) -> Result<Bod
     }
     bytes.extend_from_slice(format!("--{BOUNDARY}--\r\n").as_bytes());
     let content_type = Some(format!("multipart/form-data; boundary={BOUNDARY}"));
-    Ok(Body { bytes, content_type })
+    Ok(Body {
+        bytes,
+        content_type,
+    })
 }
 
 fn part<'js>(ctx: &Ctx<'js>, to: &mut Vec<u8>, name: &str, value: &Value<'js>) -> Result<()> {
@@ -261,5 +296,7 @@ fn part<'js>(ctx: &Ctx<'js>, to: &mut Vec<u8>, name: &str, value: &Value<'js>) -
 
 /// A name between quotes in a header.
 fn quoted(name: &str) -> String {
-    name.replace('\\', "\\\\").replace('"', "\\\"").replace(['\r', '\n'], " ")
+    name.replace('\\', "\\\\")
+        .replace('"', "\\\"")
+        .replace(['\r', '\n'], " ")
 }

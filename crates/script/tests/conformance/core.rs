@@ -18,9 +18,17 @@ fn check_counts_each_and_says_whether_all_passed() {
     );
     assert_eq!(world.run(), ["true", "false"]);
     assert_eq!(world.values("checks"), [1.0, 1.0, 0.0, 1.0]);
-    assert_eq!(world.tags("checks", "check"), ["five", "is true", "six", "five"]);
+    assert_eq!(
+        world.tags("checks", "check"),
+        ["five", "is true", "six", "five"]
+    );
     assert_eq!(world.tags("checks", "mine"), ["", "", "yes", "yes"]);
-    assert!(world.samples.iter().all(|sample| sample.kind == MetricKind::Rate));
+    assert!(
+        world
+            .samples
+            .iter()
+            .all(|sample| sample.kind == MetricKind::Rate)
+    );
 }
 
 // using-k6/checks: "a failed check … doesn't cause the test to abort"
@@ -82,10 +90,19 @@ fn groups_nest_and_tag_what_is_in_them() {
     );
     assert_eq!(world.run(), ["mine"]);
     assert_eq!(world.tags("checks", "group"), ["::outer::inner", ""]);
-    assert_eq!(world.tags("group_duration", "group"), ["::outer::inner", "::outer"]);
+    assert_eq!(
+        world.tags("group_duration", "group"),
+        ["::outer::inner", "::outer"]
+    );
     assert_eq!(world.values("group_duration"), [10.0, 1010.0]);
-    let group = world.requests[0].tags.iter().find(|(name, _)| name == "group");
-    assert_eq!(group.map(|(_, value)| value.as_str()), Some("::outer::inner"));
+    let group = world.requests[0]
+        .tags
+        .iter()
+        .find(|(name, _)| name == "group");
+    assert_eq!(
+        group.map(|(_, value)| value.as_str()),
+        Some("::outer::inner")
+    );
 }
 
 // javascript-api/k6/group: async functions are refused
@@ -95,7 +112,11 @@ fn a_group_takes_no_async_function() {
         "import { group } from 'k6';
          export default () => { group('a', async () => {}); }",
     );
-    assert!(world.throws().message.contains("async"), "{:?}", world.throws());
+    assert!(
+        world.throws().message.contains("async"),
+        "{:?}",
+        world.throws()
+    );
 }
 
 // A group that throws is left nevertheless.
@@ -158,13 +179,21 @@ fn metrics_take_values_with_tags() {
     assert_eq!(world.values("r"), [0.0, 1.0]);
     assert_eq!(world.values("c"), [2.0]);
     assert_eq!(world.values("g"), [-1.0]);
-    let kinds: Vec<_> = world.program.metrics().iter().map(|m| (m.kind, m.is_time)).collect();
+    let kinds: Vec<_> = world
+        .program
+        .metrics()
+        .iter()
+        .map(|m| (m.kind, m.is_time))
+        .collect();
     assert_eq!(kinds[0], (MetricKind::Trend, true));
-    assert_eq!(kinds[1..], [
-        (MetricKind::Rate, false),
-        (MetricKind::Counter, false),
-        (MetricKind::Gauge, false)
-    ]);
+    assert_eq!(
+        kinds[1..],
+        [
+            (MetricKind::Rate, false),
+            (MetricKind::Counter, false),
+            (MetricKind::Gauge, false)
+        ]
+    );
 }
 
 // javascript-api/k6-metrics: metrics are made in init code
@@ -179,7 +208,12 @@ fn metrics_are_declared_in_init_code_only() {
         "import { Trend, Rate } from 'k6/metrics';
          new Trend('a'); new Trend('a'); new Rate('a'); export default () => {}",
     );
-    assert!(twice.expect_err("another kind").message.contains("another kind"));
+    assert!(
+        twice
+            .expect_err("another kind")
+            .message
+            .contains("another kind")
+    );
 }
 
 // javascript-api/k6-data/sharedarray: the function runs once; elements are read only copies
@@ -202,15 +236,18 @@ fn a_shared_array_is_made_once_and_read_only() {
            console.log(data[0].n, Array.isArray(data));
          }",
     );
-    assert_eq!(world.run(), [
-        "3 2 undefined [{\"n\":1},{\"n\":2},{\"n\":3}]",
-        "6",
-        "1,2,3",
-        "false",
-        "refused",
-        "refused",
-        "1 true"
-    ]);
+    assert_eq!(
+        world.run(),
+        [
+            "3 2 undefined [{\"n\":1},{\"n\":2},{\"n\":3}]",
+            "6",
+            "1,2,3",
+            "false",
+            "refused",
+            "refused",
+            "1 true"
+        ]
+    );
 }
 
 // javascript-api/k6-timers, and the event loop: an iteration ends when nothing is left to happen
@@ -230,7 +267,10 @@ fn timers_run_before_the_iteration_ends() {
          }",
     );
     let before = world.now;
-    assert_eq!(world.run(), ["end", "tick 1", "tick 2", "late 1 2", "tick 3"]);
+    assert_eq!(
+        world.run(),
+        ["end", "tick 1", "tick 2", "late 1 2", "tick 3"]
+    );
     assert_eq!(world.now - before, Duration::from_millis(300));
     assert_eq!(world.thought, Duration::ZERO);
 }
@@ -288,11 +328,14 @@ fn execution_says_who_runs_what() {
         executor: "constant-vus".into(),
         ..Default::default()
     });
-    assert_eq!(world.run(), [
-        "1 0 spike constant-vus",
-        "3 number",
-        "login 5 scenario,flow,n"
-    ]);
+    assert_eq!(
+        world.run(),
+        [
+            "1 0 spike constant-vus",
+            "3 number",
+            "login 5 scenario,flow,n"
+        ]
+    );
 }
 
 // javascript-api/k6-execution#test: "abort … the test run is aborted"
@@ -320,9 +363,25 @@ fn console_prints_objects_as_json() {
            console.warn(Symbol('s'));
          }",
     );
-    assert_eq!(world.run(), [
-        "a 1 {\"b\":[2]} null undefined true",
-        "[object Object]",
-        "Symbol(s)"
-    ]);
+    assert_eq!(
+        world.run(),
+        [
+            "a 1 {\"b\":[2]} null undefined true",
+            "[object Object]",
+            "Symbol(s)"
+        ]
+    );
+}
+
+// A promise that is rejected while nobody waits for it ends the iteration.
+#[test]
+fn a_rejection_that_nobody_handles_fails_the_iteration() {
+    let mut world = World::new("export default () => { Promise.reject(new Error('alone')); }");
+    assert_eq!(world.throws().message, "alone");
+    let mut world = World::new(
+        "export default async () => {
+           const p = Promise.reject(new Error('x')); try { await p; } catch { console.log('caught'); }
+         }",
+    );
+    assert_eq!(world.run(), ["caught"]);
 }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use breakpoint_script::exchange::{
-    Answer, End, Failed, Happened, HttpRequest, Op, OpId, Sample, Thrown, Timings, Turn, Until,
+    Answer, End, Failed, Happened, HttpRequest, Message, Op, OpId, Sample, Thrown, Timings, Turn,
+    Until,
 };
 use breakpoint_script::{
     Call, CallKind, Files, Given, LoadError, Program, ScenarioFacts, Vu, VuIdentity,
@@ -22,11 +23,17 @@ pub(crate) struct Table(pub(crate) BTreeMap<String, Vec<u8>>);
 impl Files for Table {
     fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
         let name = path.to_string_lossy();
-        self.0.get(&*name).cloned().ok_or_else(|| "there is no such file".into())
+        self.0
+            .get(&*name)
+            .cloned()
+            .ok_or_else(|| "there is no such file".into())
     }
 
     fn remote(&self, address: &str) -> Result<Vec<u8>, String> {
-        self.0.get(address).cloned().ok_or_else(|| "it is not in the cache".into())
+        self.0
+            .get(address)
+            .cloned()
+            .ok_or_else(|| "it is not in the cache".into())
     }
 }
 
@@ -46,6 +53,12 @@ pub(crate) struct World {
     pub(crate) iteration: u64,
     pub(crate) data: Option<Arc<str>>,
     pub(crate) scenario: Arc<ScenarioFacts>,
+    /// What happens to the next socket or stream, and when, milliseconds after its opening.
+    pub(crate) channel: Vec<(u64, Happened)>,
+    pub(crate) opened: Vec<(String, Vec<(String, String)>)>,
+    pub(crate) sent: Vec<(OpId, Message)>,
+    running: BTreeMap<(Duration, u64), (OpId, Happened)>,
+    sequence: u64,
     vu: Option<Vu>,
 }
 
@@ -61,7 +74,10 @@ pub(crate) fn load_files(files: &[(&str, &str)]) -> Result<Program, LoadError> {
 
 pub(crate) fn load_given(files: &[(&str, &str)], given: &Given) -> Result<Program, LoadError> {
     let table = Table(
-        files.iter().map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec())).collect(),
+        files
+            .iter()
+            .map(|(name, text)| ((*name).to_owned(), text.as_bytes().to_vec()))
+            .collect(),
     );
     Program::load(Path::new(files[0].0), &table, given)
 }
@@ -83,9 +99,16 @@ pub(crate) fn ok(body: &str) -> Answer {
 pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answer {
     Answer {
         status,
-        status_text: if status == 200 { "OK".into() } else { String::new() },
+        status_text: if status == 200 {
+            "OK".into()
+        } else {
+            String::new()
+        },
         protocol: "HTTP/1.1",
-        headers: headers.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect(),
+        headers: headers
+            .iter()
+            .map(|(name, value)| ((*name).into(), (*value).into()))
+            .collect(),
         body: Some(body.into()),
         remote: Some(([127, 0, 0, 1], 8080).into()),
         timings: Timings {
@@ -120,6 +143,11 @@ impl World {
             iteration: 0,
             data: None,
             scenario: Arc::default(),
+            channel: Vec::new(),
+            opened: Vec::new(),
+            sent: Vec::new(),
+            running: BTreeMap::new(),
+            sequence: 0,
             vu: None,
         }
     }
@@ -143,7 +171,10 @@ impl World {
         self.printed.clear();
         match self.iterate() {
             End::Returned(_) => std::mem::take(&mut self.printed),
-            other => panic!("the iteration ended with {other:?}; printed: {:?}", self.printed),
+            other => panic!(
+                "the iteration ended with {other:?}; printed: {:?}",
+                self.printed
+            ),
         }
     }
 
@@ -151,13 +182,19 @@ impl World {
     pub(crate) fn throws(&mut self) -> Thrown {
         match self.iterate() {
             End::Threw(thrown) => thrown,
-            other => panic!("the iteration ended with {other:?}; printed: {:?}", self.printed),
+            other => panic!(
+                "the iteration ended with {other:?}; printed: {:?}",
+                self.printed
+            ),
         }
     }
 
     /// The virtual user.
     pub(crate) fn vu(&mut self) -> Vu {
-        let identity = VuIdentity { id: 1, id_in_instance: 1 };
+        let identity = VuIdentity {
+            id: 1,
+            id_in_instance: 1,
+        };
         match self.vu.take() {
             Some(vu) => vu,
             None => Vu::new(&self.program, identity).expect("the VU is made"),
@@ -192,23 +229,30 @@ impl World {
 
     /// Takes a call to its end.
     pub(crate) fn drive(&mut self, vu: &mut Vu) -> End {
-        let mut running: BTreeMap<(Duration, OpId), (Happened, bool)> = BTreeMap::new();
+        self.running.clear();
         let mut happened = Vec::new();
         for _ in 0..100_000 {
             let turn = vu.turn(self.now, std::mem::take(&mut happened));
-            let until = self.note(turn, &mut running);
-            let ended: BTreeSet<OpId> = match until {
+            let mut missing: BTreeSet<OpId> = match self.note(turn) {
                 Until::Over(end) => {
-                    assert!(running.is_empty(), "left running: {running:?}");
+                    assert!(self.running.is_empty(), "left running: {:?}", self.running);
                     return end;
                 }
                 Until::Ended(ids) => ids.into_iter().collect(),
-                Until::Anything => running.keys().next().map(|(_, id)| *id).into_iter().collect(),
+                Until::Anything => self
+                    .running
+                    .values()
+                    .next()
+                    .map(|one| one.0)
+                    .into_iter()
+                    .collect(),
             };
-            let mut missing = ended;
             assert!(!missing.is_empty(), "it waits for nothing");
             while !missing.is_empty() {
-                let ((at, id), (what, _)) = running.pop_first().expect("it waits for what was begun");
+                let ((at, _), (id, what)) = self
+                    .running
+                    .pop_first()
+                    .expect("it waits for what was begun");
                 self.now = self.now.max(at);
                 missing.remove(&id);
                 happened.push((id, what));
@@ -217,27 +261,34 @@ impl World {
         panic!("the call does not end");
     }
 
-    fn note(
-        &mut self,
-        turn: Turn,
-        running: &mut BTreeMap<(Duration, OpId), (Happened, bool)>,
-    ) -> Until {
+    fn note(&mut self, turn: Turn) -> Until {
         self.samples.extend(turn.samples);
-        self.printed.extend(turn.printed.into_iter().map(|line| line.text));
+        self.printed
+            .extend(turn.printed.into_iter().map(|line| line.text));
         for (id, op) in turn.begun {
-            let (after, happened, is_request) = self.carry_out(op);
-            running.insert((self.now + after, id), (happened, is_request));
+            self.carry_out(id, op);
         }
         for id in turn.dropped {
-            running.retain(|(_, own), _| *own != id);
+            self.running.retain(|_, (own, _)| *own != id);
             self.dropped.push(id);
         }
-        let at_once = running.values().filter(|(_, is_request)| *is_request).count();
+        let is_answer = |what: &Happened| matches!(what, Happened::Answered(_));
+        let at_once = self
+            .running
+            .values()
+            .filter(|(_, what)| is_answer(what))
+            .count();
         self.most_at_once = self.most_at_once.max(at_once);
         turn.until
     }
 
-    fn carry_out(&mut self, op: Op) -> (Duration, Happened, bool) {
+    fn will_happen(&mut self, after: Duration, id: OpId, what: Happened) {
+        self.sequence += 1;
+        self.running
+            .insert((self.now + after, self.sequence), (id, what));
+    }
+
+    fn carry_out(&mut self, id: OpId, op: Op) {
         match op {
             Op::Http(request) => {
                 let happened = match (self.answers)(&request) {
@@ -245,22 +296,48 @@ impl World {
                     Err(failed) => Happened::Failed(failed),
                 };
                 self.requests.push(*request);
-                (self.latency, happened, true)
+                self.will_happen(self.latency, id, happened);
             }
-            Op::Wait { time, is_think_time } => {
+            Op::Wait {
+                time,
+                is_think_time,
+            } => {
                 if is_think_time {
                     self.thought += time;
                 }
-                (time, Happened::Waited, false)
+                self.will_happen(time, id, Happened::Waited);
             }
-            other => panic!("no test begins {other:?}"),
+            Op::OpenSocket(request) => {
+                self.opened.push((request.url, request.headers));
+                self.open(id);
+            }
+            Op::OpenStream(request) => {
+                self.opened.push((request.url, request.headers));
+                self.open(id);
+            }
+            Op::Send(to, message) => {
+                self.sent.push((to, message));
+                self.will_happen(Duration::from_millis(1), id, Happened::Sent);
+            }
+            Op::Close(channel, code, why) => {
+                self.running.retain(|_, (own, _)| *own != channel);
+                self.will_happen(self.latency, channel, Happened::Closed(code, why));
+            }
+        }
+    }
+
+    fn open(&mut self, id: OpId) {
+        for (milliseconds, what) in std::mem::take(&mut self.channel) {
+            self.will_happen(Duration::from_millis(milliseconds), id, what);
         }
     }
 
     /// The value of a request's header.
     pub(crate) fn header(&self, request: usize, name: &str) -> Option<&str> {
         let headers = &self.requests[request].headers;
-        let found = headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+        let found = headers
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name));
         found.map(|(_, value)| value.as_str())
     }
 
@@ -272,13 +349,19 @@ impl World {
 
     /// Values of a metric with their tags.
     pub(crate) fn values(&self, metric: &str) -> Vec<f64> {
-        let own = self.samples.iter().filter(|sample| &*sample.metric == metric);
+        let own = self
+            .samples
+            .iter()
+            .filter(|sample| &*sample.metric == metric);
         own.map(|sample| sample.value).collect()
     }
 
     /// The value of a tag of each value of a metric.
     pub(crate) fn tags(&self, metric: &str, tag: &str) -> Vec<String> {
-        let own = self.samples.iter().filter(|sample| &*sample.metric == metric);
+        let own = self
+            .samples
+            .iter()
+            .filter(|sample| &*sample.metric == metric);
         own.map(|sample| {
             let found = sample.tags.iter().find(|(name, _)| name == tag);
             found.map(|(_, value)| value.clone()).unwrap_or_default()

@@ -23,7 +23,12 @@ fn each_method_has_its_function() {
     );
     world.run();
     let methods: Vec<_> = world.requests.iter().map(|r| r.method.as_str()).collect();
-    assert_eq!(methods, ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"]);
+    assert_eq!(
+        methods,
+        [
+            "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PROPFIND"
+        ]
+    );
     assert_eq!(world.body(2), "b");
     assert_eq!(world.requests[0].body, None);
     assert_eq!(world.header(2, "Content-Type"), None);
@@ -46,13 +51,20 @@ fn a_response_has_what_it_should() {
     .answering(|_| {
         Ok(answer(
             200,
-            &[("content-type", "text/plain"), ("x-two", "a"), ("X-TWO", "b"),
-              ("set-cookie", "k=v; Path=/; HttpOnly; Max-Age=5")],
+            &[
+                ("content-type", "text/plain"),
+                ("x-two", "a"),
+                ("X-TWO", "b"),
+                ("set-cookie", "k=v; Path=/; HttpOnly; Max-Age=5"),
+            ],
             "hi",
         ))
     });
     let printed = world.run();
-    assert_eq!(printed[0], "200 200 OK http://a.test/x HTTP/1.1 127.0.0.1 8080 hi");
+    assert_eq!(
+        printed[0],
+        "200 200 OK http://a.test/x HTTP/1.1 127.0.0.1 8080 hi"
+    );
     assert_eq!(
         printed[1],
         "{\"Content-Type\":\"text/plain\",\"X-Two\":\"a, b\",\
@@ -95,7 +107,10 @@ fn objects_are_sent_as_forms() {
     );
     world.run();
     assert_eq!(world.body(0), "a=1&a=2&b=x+y&c=%C3%A4%26");
-    assert_eq!(world.header(0, "Content-Type"), Some("application/x-www-form-urlencoded"));
+    assert_eq!(
+        world.header(0, "Content-Type"),
+        Some("application/x-www-form-urlencoded")
+    );
     assert_eq!(world.body(1), "a=1");
     assert_eq!(world.header(1, "Content-Type"), Some("application/json"));
     assert_eq!(world.body(2), "{\"a\":1}");
@@ -112,10 +127,14 @@ fn files_are_sent_as_multipart() {
     );
     world.run();
     let content_type = world.header(0, "Content-Type").expect("a type").to_owned();
-    let boundary = content_type.strip_prefix("multipart/form-data; boundary=").expect("a form");
+    let boundary = content_type
+        .strip_prefix("multipart/form-data; boundary=")
+        .expect("a form");
     let body = world.body(0);
     assert_eq!(body.matches(boundary).count(), 4);
-    assert!(body.contains("name=\"f\"; filename=\"a\\\"b.txt\"\r\nContent-Type: text/plain\r\n\r\ntext\r\n"));
+    assert!(body.contains(
+        "name=\"f\"; filename=\"a\\\"b.txt\"\r\nContent-Type: text/plain\r\n\r\ntext\r\n"
+    ));
     assert!(body.contains("name=\"n\"\r\n\r\n5\r\n"));
     assert!(body.contains("Content-Type: application/octet-stream\r\n\r\nAB\r\n"));
     assert!(body.ends_with("--\r\n"));
@@ -154,7 +173,10 @@ fn params_are_heard() {
     assert_eq!(world.requests[1].body_use, BodyUse::Kept);
     assert_eq!(world.requests[1].name, RequestName::Address);
     assert_eq!(world.requests[2].url, "http://a.test/5/x/y");
-    assert_eq!(world.requests[2].name, RequestName::Given("http://a.test/${}/x/${}".into()));
+    assert_eq!(
+        world.requests[2].name,
+        RequestName::Given("http://a.test/${}/x/${}".into())
+    );
     assert_eq!(world.header(3, "Authorization"), Some("Basic dTpw"));
     assert_eq!(world.requests[3].url, "http://a.test/");
 }
@@ -178,19 +200,29 @@ fn redirects_are_followed() {
             _ => ok(&format!("{} {}", request.method, request.url)),
         })
     });
-    assert_eq!(world.run(), [
-        "http://b.test/2 200 GET http://b.test/2",
-        "301",
-        "302",
-        "POST http://a.test/kept"
-    ]);
+    assert_eq!(
+        world.run(),
+        [
+            "http://b.test/2 200 GET http://b.test/2",
+            "301",
+            "302",
+            "POST http://a.test/kept"
+        ]
+    );
     assert_eq!(world.requests[1].method, "GET");
     assert_eq!(world.requests[1].body, None);
     assert_eq!(world.header(1, "Authorization"), Some("s"));
     assert_eq!(world.header(2, "Authorization"), None, "another host");
-    let loops = world.requests.iter().filter(|r| r.url.ends_with("/loop")).count();
+    let loops = world
+        .requests
+        .iter()
+        .filter(|r| r.url.ends_with("/loop"))
+        .count();
     assert_eq!(loops, 11);
-    assert_eq!(world.requests.last().map(|r| r.body.as_deref()), Some(Some(&b"body"[..])));
+    assert_eq!(
+        world.requests.last().map(|r| r.body.as_deref()),
+        Some(Some(&b"body"[..]))
+    );
 }
 
 // using-k6/cookies: a jar per VU, cleared after each iteration; cookies of a request are its own
@@ -254,8 +286,16 @@ fn a_failed_request_has_an_error() {
          console.log(http.get('nonsense').error_code, http.get('ftp://a.test/').error_code);
          try { r.json(); } catch (e) { console.log('no json'); }",
     )
-    .answering(|_| Err(Failed { code: 1212, message: "refused".into() }));
-    assert_eq!(world.run(), ["0 refused 1212 null {}", "refused", "1020 1020", "no json"]);
+    .answering(|_| {
+        Err(Failed {
+            code: 1212,
+            message: "refused".into(),
+        })
+    });
+    assert_eq!(
+        world.run(),
+        ["0 refused 1212 null {}", "refused", "1020 1020", "no json"]
+    );
     let mut world = self::world("console.log(http.get('http://a.test/').error_code);")
         .answering(|_| Ok(answer(404, &[], "")));
     assert_eq!(world.run(), ["1404"]);
@@ -281,14 +321,12 @@ fn a_batch_runs_side_by_side() {
 // using-k6/k6-options/reference: batch 20, batchPerHost 6
 #[test]
 fn a_batch_has_limits() {
-    let mut world = world(
-        "http.batch(Array.from({ length: 30 }, (_, n) => `http://a.test/${n}`));",
-    );
+    let mut world =
+        world("http.batch(Array.from({ length: 30 }, (_, n) => `http://a.test/${n}`));");
     world.run();
     assert_eq!((world.most_at_once, world.requests.len()), (6, 30));
-    let mut world = self::world(
-        "http.batch(Array.from({ length: 60 }, (_, n) => `http://h${n % 10}.test/`));",
-    );
+    let mut world =
+        self::world("http.batch(Array.from({ length: 60 }, (_, n) => `http://h${n % 10}.test/`));");
     world.run();
     assert_eq!((world.most_at_once, world.requests.len()), (20, 60));
 }
@@ -353,13 +391,16 @@ fn expected_statuses_go_along() {
     );
     world.run();
     let expected: Vec<_> = world.requests.iter().map(|r| r.expected.clone()).collect();
-    assert_eq!(expected, [
-        Expected::Statuses([200..=399].into()),
-        Expected::Statuses([404..=404, 500..=503].into()),
-        Expected::Statuses([201..=201].into()),
-        Expected::Unjudged,
-        Expected::Unjudged,
-    ]);
+    assert_eq!(
+        expected,
+        [
+            Expected::Statuses([200..=399].into()),
+            Expected::Statuses([404..=404, 500..=503].into()),
+            Expected::Statuses([201..=201].into()),
+            Expected::Unjudged,
+            Expected::Unjudged,
+        ]
+    );
 }
 
 // javascript-api/k6-http/params: responseType binary gives an ArrayBuffer
@@ -371,4 +412,44 @@ fn binary_answers_are_buffers() {
     )
     .answering(|_| Ok(answer(200, &[], "AB")));
     assert_eq!(world.run(), ["true 65,66"]);
+}
+
+// javascript-api/k6-http/params: auth "digest"
+#[test]
+fn digest_answers_a_challenge() {
+    let mut world =
+        world("console.log(http.get('http://u:p@a.test/x?y=1', { auth: 'digest' }).status);")
+            .answering(|request| {
+                let is_there = request
+                    .headers
+                    .iter()
+                    .any(|(name, _)| name == "Authorization");
+                Ok(match is_there {
+                    is_there if is_there => ok(""),
+                    _ => answer(
+                        401,
+                        &[("WWW-Authenticate", "Digest realm=\"r\", nonce=\"n\"")],
+                        "",
+                    ),
+                })
+            });
+    assert_eq!(world.run(), ["200"]);
+    assert_eq!(world.header(0, "Authorization"), None);
+    let given = world.header(1, "Authorization").expect("an answer");
+    assert!(
+        given.starts_with("Digest username=\"u\", realm=\"r\""),
+        "{given}"
+    );
+    assert!(given.contains("uri=\"/x?y=1\""), "{given}");
+}
+
+// javascript-api/k6-http/params: compression
+#[test]
+fn bodies_are_packed_where_asked_for() {
+    let mut world =
+        world("http.post('http://a.test/', 'a'.repeat(1000), { compression: 'gzip' });");
+    world.run();
+    assert_eq!(world.header(0, "Content-Encoding"), Some("gzip"));
+    let body = world.requests[0].body.as_deref().expect("a body");
+    assert!(body.starts_with(&[0x1f, 0x8b]) && body.len() < 100);
 }

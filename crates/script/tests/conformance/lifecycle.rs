@@ -41,15 +41,28 @@ fn options_and_functions_are_known_after_loading() {
     assert_eq!(program.options()["thresholds"]["checks"][0], "rate>0.9");
     assert_eq!(program.options().get("f"), None);
     assert_eq!(program.functions(), ["default", "setup", "spike"]);
-    assert_eq!(load("export default () => {}").expect("no options").options(), &serde_json::json!({}));
+    assert_eq!(
+        load("export default () => {}")
+            .expect("no options")
+            .options(),
+        &serde_json::json!({})
+    );
 }
 
 // using-k6/environment-variables
 #[test]
 fn environment_is_what_was_given() {
-    let given = Given { env: BTreeMap::from([("HOST".into(), "a".into())]), ..given() };
-    let program =
-        load_given(&[("script.js", "export default () => console.log(JSON.stringify(__ENV));")], &given);
+    let given = Given {
+        env: BTreeMap::from([("HOST".into(), "a".into())]),
+        ..given()
+    };
+    let program = load_given(
+        &[(
+            "script.js",
+            "export default () => console.log(JSON.stringify(__ENV));",
+        )],
+        &given,
+    );
     let mut world = World::of(program.expect("it is loaded"));
     assert_eq!(world.run(), ["{\"HOST\":\"a\"}"]);
     world.scenario = Arc::new(ScenarioFacts {
@@ -71,17 +84,27 @@ fn data_of_setup_is_a_copy() {
          export function teardown(data) { console.log('down', data.n); }",
     );
     let end = world.set_up();
-    assert_eq!(end, End::Returned(Some("{\"n\":1,\"d\":\"1970-01-01T00:00:00.000Z\"}".into())));
-    assert_eq!(world.run(), ["{\"n\":1,\"d\":\"1970-01-01T00:00:00.000Z\"}"]);
+    assert_eq!(
+        end,
+        End::Returned(Some("{\"n\":1,\"d\":\"1970-01-01T00:00:00.000Z\"}".into()))
+    );
+    assert_eq!(
+        world.run(),
+        ["{\"n\":1,\"d\":\"1970-01-01T00:00:00.000Z\"}"]
+    );
     world.call("teardown", CallKind::Teardown);
-    assert!(world.printed.last().is_some_and(|line| line.starts_with("down ")));
+    assert!(
+        world
+            .printed
+            .last()
+            .is_some_and(|line| line.starts_with("down "))
+    );
 }
 
 #[test]
 fn a_setup_that_returns_nothing_gives_undefined() {
-    let mut world = World::new(
-        "export async function setup() {} export default (data) => console.log(data);",
-    );
+    let mut world =
+        World::new("export async function setup() {} export default (data) => console.log(data);");
     assert_eq!(world.set_up(), End::Returned(None));
     assert_eq!(world.run(), ["undefined"]);
 }
@@ -95,31 +118,52 @@ fn handle_summary_gets_data_and_returns_files() {
     );
     world.data = Some("{\"metrics\":{\"a\":1}}".into());
     let end = world.call("handleSummary", CallKind::Summary);
-    assert_eq!(end, End::Returned(Some("{\"out.json\":\"{\\\"a\\\":1}\"}".into())));
+    assert_eq!(
+        end,
+        End::Returned(Some("{\"out.json\":\"{\\\"a\\\":1}\"}".into()))
+    );
 }
 
 // javascript-api/init-context/open
 #[test]
 fn open_reads_in_init_code_only() {
     let files = [
-        ("tests/script.js", "import './lib/a.js';
+        (
+            "tests/script.js",
+            "import './lib/a.js';
           const text = open('./data.txt'); const bytes = open('data.txt', 'b');
           export default () => {
             console.log(text, bytes instanceof ArrayBuffer, bytes.byteLength);
             open('./data.txt');
-          }"),
-        ("tests/lib/a.js", "if (open('own.txt') !== 'own') throw new Error('another file');"),
+          }",
+        ),
+        (
+            "tests/lib/a.js",
+            "if (open('own.txt') !== 'own') throw new Error('another file');",
+        ),
         ("tests/data.txt", "ä"),
         ("tests/lib/own.txt", "own"),
     ];
     let program = load_files(&files).expect("it is loaded");
-    let names: Vec<_> = program.sources().iter().map(|source| source.name.clone()).collect();
-    assert_eq!(names, ["tests/data.txt", "tests/lib/a.js", "tests/lib/own.txt", "tests/script.js"]);
+    let names: Vec<_> = program
+        .sources()
+        .iter()
+        .map(|source| source.name.clone())
+        .collect();
+    assert_eq!(
+        names,
+        [
+            "tests/data.txt",
+            "tests/lib/a.js",
+            "tests/lib/own.txt",
+            "tests/script.js"
+        ]
+    );
     assert!(program.sources().iter().all(|source| source.crc32 != 0));
     let mut world = World::of(program);
     let thrown = world.throws();
     assert!(thrown.message.contains("init code"), "{thrown:?}");
-    assert_eq!(thrown.place.as_deref(), Some("tests/script.js:5:17"));
+    assert_eq!(thrown.place.as_deref(), Some("tests/script.js:5:13"));
     assert_eq!(world.printed, ["ä true 2"]);
 }
 

@@ -5,6 +5,8 @@ mod driver;
 
 mod core;
 mod http;
+mod libraries;
 mod lifecycle;
 mod modules;
 mod safety;
+mod sockets;

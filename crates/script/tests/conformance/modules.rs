@@ -6,9 +6,15 @@ use crate::driver::{World, load, load_files};
 #[test]
 fn modules_import_each_other_by_relative_path() {
     let program = load_files(&[
-        ("a/script.js", "import f, { n } from './lib/x.js'; import * as y from '../y.js';
-          export default () => console.log(f(n), y.z);"),
-        ("a/lib/x.js", "import { k } from './k.js'; export const n = k; export default v => v + 1;"),
+        (
+            "a/script.js",
+            "import f, { n } from './lib/x.js'; import * as y from '../y.js';
+          export default () => console.log(f(n), y.z);",
+        ),
+        (
+            "a/lib/x.js",
+            "import { k } from './k.js'; export const n = k; export default v => v + 1;",
+        ),
         ("a/lib/k.js", "export const k = 41;"),
         ("y.js", "export const z = 'up';"),
     ]);
@@ -41,9 +47,15 @@ fn what_has_no_counterpart_is_refused_with_its_line() {
 #[test]
 fn a_module_by_address_comes_from_the_cache() {
     let program = load_files(&[
-        ("script.js", "import { one } from 'https://jslib.test/a/1.0/index.js';
-          export default () => console.log(one);"),
-        ("https://jslib.test/a/1.0/index.js", "export { one } from './one.js';"),
+        (
+            "script.js",
+            "import { one } from 'https://jslib.test/a/1.0/index.js';
+          export default () => console.log(one);",
+        ),
+        (
+            "https://jslib.test/a/1.0/index.js",
+            "export { one } from './one.js';",
+        ),
         ("https://jslib.test/a/1.0/one.js", "export const one = 1;"),
     ]);
     assert_eq!(World::of(program.expect("it is loaded")).run(), ["1"]);
@@ -63,12 +75,15 @@ fn a_mistake_is_named_with_its_line() {
 #[test]
 fn require_gives_modules() {
     let program = load_files(&[
-        ("script.js", "const http = require('k6/http'); const { check } = require('k6');
+        (
+            "script.js",
+            "const http = require('k6/http'); const { check } = require('k6');
           const own = require('./own.js');
           module.exports.options = { vus: 7 };
           module.exports.default = function () {
             console.log(typeof http.get, typeof check, own.n);
-          };"),
+          };",
+        ),
         ("own.js", "exports.n = 3;"),
     ])
     .expect("it is loaded");

@@ -16,7 +16,13 @@ fn an_endless_script_is_ended_with_its_line() {
          }",
     );
     assert_eq!(thrown.kind, ThrownKind::Endless);
-    assert!(thrown.place.as_deref().is_some_and(|p| p.starts_with("script.js:2:")), "{thrown:?}");
+    assert!(
+        thrown
+            .place
+            .as_deref()
+            .is_some_and(|p| p.starts_with("script.js:2:")),
+        "{thrown:?}"
+    );
 }
 
 #[test]
@@ -51,7 +57,10 @@ fn memory_is_limited() {
     );
     assert_eq!(thrown.kind, ThrownKind::Memory, "{thrown:?}");
     let thrown = thrown_by("export default () => { let s = 'abc'; for (;;) s += s; }");
-    assert!(matches!(thrown.kind, ThrownKind::Memory | ThrownKind::Script), "{thrown:?}");
+    assert!(
+        matches!(thrown.kind, ThrownKind::Memory | ThrownKind::Script),
+        "{thrown:?}"
+    );
 }
 
 #[test]
@@ -80,15 +89,29 @@ fn odd_values_are_described() {
         ("{ a: 1 }", "{\"a\":1}"),
         ("Symbol('s')", "Symbol(s)"),
         ("{ get a() { throw 1; } }", "[object Object]"),
-        ("{ toString() { throw 1; }, toJSON() { throw 1; } }", "something that has no text"),
-        ("new Proxy({}, { get() { throw 1; }, ownKeys() { throw 2; } })", "something that has no text"),
-        ("Object.defineProperty(new Error('m'), 'stack', { get() { throw 1; } })", "m"),
-        ("Object.defineProperty(new Error('m'), 'message', { get() { throw 1; } })", ""),
+        (
+            "{ toString() { throw 1; }, toJSON() { throw 1; } }",
+            "something that has no text",
+        ),
+        (
+            "new Proxy({}, { get() { throw 1; }, ownKeys() { throw 2; } })",
+            "something that has no text",
+        ),
+        (
+            "Object.defineProperty(new Error('m'), 'stack', { get() { throw 1; } })",
+            "m",
+        ),
+        (
+            "Object.defineProperty(new Error('m'), 'message', { get() { throw 1; } })",
+            "",
+        ),
         ("() => 1", "() => 1"),
         ("Object.create(null)", "{}"),
         ("10n", "10"),
     ] {
-        let thrown = thrown_by(&format!("export default () => {{ const v = {value}; throw v; }}"));
+        let thrown = thrown_by(&format!(
+            "export default () => {{ const v = {value}; throw v; }}"
+        ));
         assert_eq!(thrown.message, text, "{value}");
         assert_eq!(thrown.kind, ThrownKind::Script, "{value}");
     }
@@ -96,10 +119,7 @@ fn odd_values_are_described() {
 
 #[test]
 fn a_thrown_value_that_never_ends_is_ended() {
-    let end = World::new(
-        "export default () => { throw { toJSON() { for (;;) {} } }; }",
-    )
-    .iterate();
+    let end = World::new("export default () => { throw { toJSON() { for (;;) {} } }; }").iterate();
     assert!(matches!(end, End::Threw(_)), "{end:?}");
 }
 
@@ -110,19 +130,26 @@ fn a_vu_that_waits_can_be_dropped() {
          export default () => { for (;;) { try { sleep(1); } catch (e) {} finally {} } }",
     );
     let mut vu = world.vu();
-    vu.call(breakpoint_script::Call { function: "default".into(), ..Default::default() });
+    vu.call(breakpoint_script::Call {
+        function: "default".into(),
+        ..Default::default()
+    });
     vu.turn(std::time::Duration::ZERO, Vec::new());
     assert!(vu.is_in_call());
     vu.break_off();
     assert!(!vu.is_in_call());
-    vu.call(breakpoint_script::Call { function: "default".into(), ..Default::default() });
+    vu.call(breakpoint_script::Call {
+        function: "default".into(),
+        ..Default::default()
+    });
     vu.turn(std::time::Duration::ZERO, Vec::new());
     drop(vu);
 }
 
 #[test]
 fn memory_of_a_vu_is_known() {
-    let mut world = World::new("const big = new Array(100000).fill(0.5); export default () => big;");
+    let mut world =
+        World::new("const big = new Array(100000).fill(0.5); export default () => big;");
     let mut small = World::new("export default () => {}");
     let (big, small) = (world.vu().memory(), small.vu().memory());
     assert!(small > 10_000, "{small}");
