@@ -226,17 +226,23 @@ pub(super) fn check_unused(
     flags: &FindFlags,
     reader: &Reader<'_>,
 ) -> Result<(), PlanError> {
+    let unused = |(flag, value): (&'static str, String), why: &str| PlanError::Flag {
+        flag,
+        value,
+        why: why.to_owned(),
+    };
+    if let Some(given) = first_flag(flags) {
+        let why = "only the engine `k6` supports this; select it with `--engine k6 --script FILE`, \
+                   or remove this";
+        return Err(unused(given, why));
+    }
     let script = flags.script.as_ref().map(|path| path.display().to_string());
     let script = script.map(|script| ("--script", script));
     let env = flags.env.first().map(|_| ("--env", MASK.to_owned()));
-    let why = "only the engines `script` and `k6` support this; select one with `--script FILE`, \
-               or remove this";
-    if let Some((flag, value)) = script.or_else(|| first_flag(flags)).or(env) {
-        return Err(PlanError::Flag {
-            flag,
-            value,
-            why: why.to_owned(),
-        });
+    if let Some(given) = script.or(env) {
+        let why = "only the engines `script` and `k6` support this; select one with `--script \
+                   FILE`, or remove this";
+        return Err(unused(given, why));
     }
     // Who asks for another engine by flag knows what the profile says.
     if flags.engine.is_some() || flags.locust_url.is_some() {
