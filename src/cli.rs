@@ -60,7 +60,7 @@ Examples (quote an SLO: the shell takes an unquoted < for itself):
   breakpoint find --profile ./mine.toml --budget 30m --precision 3%
   breakpoint find gateway-512mb --require-vus 500    CI gate: exit 99 unless 500 are held
   breakpoint find mine.toml --yes --stop-file stop --abort-if 'host.memory_available<2GiB'
-  breakpoint find --script script.js                 k6 makes the load and has the SLO
+  breakpoint find --script script.js                 a k6 script, run without k6; it has the SLO
 
 Objectives: p99<2s  p95(answer)<=300ms  avg<100ms  max<5s  errors<1%  shed<5%  rps>50
 good(STEP<500ms,cycle<2s)>99% (both at once)  gateway.oom_kills==0 (a field of a monitor). All must hold; the answer says which one broke first.
@@ -353,8 +353,9 @@ impl ConnectArgs {
 /// Who makes the load.
 #[derive(Debug, Clone, Args)]
 pub struct EngineArgs {
-    /// Load generator: native (this program), locust (a running Locust cluster, whose master's web
-    /// UI is at --locust-url), or k6 (runs --script) [default: native].
+    /// Load generator: native (this program), script (so too, with --script), locust (a running
+    /// Locust cluster, whose master's web UI is at --locust-url), or k6 (k6 itself runs --script)
+    /// [default: native].
     #[arg(long, value_name = "ENGINE")]
     pub engine: Option<String>,
     /// URL of the web UI of a Locust master, whose cluster makes the load [default:
@@ -365,10 +366,10 @@ pub struct EngineArgs {
     /// login; repeatable.
     #[arg(long, value_name = "HEADER")]
     pub locust_header: Vec<String>,
-    /// The k6 script to run, unchanged; its thresholds are the SLO unless one is given.
-    #[arg(long, value_name = "FILE")]
-    pub script: Option<PathBuf>,
-    /// The k6 program [default: k6 from PATH].
+    /// The k6 script to run, and what it is given.
+    #[command(flatten)]
+    pub script: ScriptArgs,
+    /// The k6 program, which then runs the script itself [default: k6 from PATH].
     #[arg(long, value_name = "PATH")]
     pub k6: Option<PathBuf>,
     /// How k6 reaches a level: gate (one process for all levels) or restart (one process per level,
@@ -379,20 +380,47 @@ pub struct EngineArgs {
     /// those of its scenarios].
     #[arg(long, value_name = "FUNCTIONS")]
     pub k6_exec: Option<String>,
-    /// Variable for the script (`__ENV.NAME`), such as BASE=http://127.0.0.1:8080; repeatable. The
-    /// script sees the environment too.
+    /// Variable for the script (`__ENV.NAME`) that k6 itself runs; repeatable. The script sees the
+    /// environment too.
     #[arg(long, value_name = "NAME=VALUE")]
     pub k6_env: Vec<String>,
+}
+
+/// A k6 script, and what it is given.
+#[derive(Debug, Clone, Default, Args)]
+pub struct ScriptArgs {
+    /// The k6 script to run, unchanged; no k6 is needed. Its thresholds are the SLO unless one is
+    /// given.
+    #[arg(long, value_name = "FILE")]
+    pub script: Option<PathBuf>,
+    /// Variable for the script (`__ENV.NAME`), such as BASE=http://127.0.0.1:8080; repeatable.
+    #[arg(short, long, value_name = "NAME=VALUE")]
+    pub env: Vec<String>,
+    /// Give the script the whole environment too.
+    #[arg(long)]
+    pub include_system_env_vars: bool,
+}
+
+impl ScriptArgs {
+    /// The flags of a plan with what these say.
+    pub fn added_to(&self, flags: FindFlags) -> FindFlags {
+        FindFlags {
+            script: self.script.clone(),
+            env: self.env.clone(),
+            include_system_env_vars: self.include_system_env_vars,
+            ..flags
+        }
+    }
 }
 
 impl EngineArgs {
     /// The flags of a plan with what these say.
     fn added_to(&self, flags: FindFlags) -> FindFlags {
+        let flags = self.script.added_to(flags);
         FindFlags {
             engine: self.engine.clone(),
             locust_url: self.locust_url.clone(),
             locust_header: self.locust_header.clone(),
-            script: self.script.clone(),
             k6: self.k6.clone(),
             k6_mode: self.k6_mode.clone(),
             k6_exec: self.k6_exec.clone(),
@@ -531,6 +559,9 @@ pub struct TryArgs {
     /// How connections are made.
     #[command(flatten)]
     pub connect: ConnectArgs,
+    /// A script whose iteration is shown.
+    #[command(flatten)]
+    pub script: ScriptArgs,
     /// Approve the commands of the profile (up, down) without a prompt.
     #[arg(long)]
     pub yes: bool,

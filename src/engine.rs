@@ -131,6 +131,7 @@ pub struct Order<'a> {
 pub fn start(order: Order<'_>) -> Reply<'_, Started> {
     match &order.plan.engine {
         EnginePlan::Native(_) => Box::pin(std::future::ready(native::start(order))),
+        EnginePlan::Script(own) => Box::pin(native::script::start(own, order)),
         EnginePlan::Locust(own) => Box::pin(locust::start(own, order)),
         EnginePlan::K6(own) => Box::pin(k6::start(own, order)),
     }
@@ -144,10 +145,25 @@ pub fn start(order: Order<'_>) -> Reply<'_, Started> {
 pub async fn inspect(engine: &EnginePlan, crc32: u32) -> Result<Option<ScriptInfo>, String> {
     match engine {
         EnginePlan::Native(_) | EnginePlan::Locust(_) => Ok(None),
+        EnginePlan::Script(own) => native::script::inspect(own).map(Some),
         EnginePlan::K6(own) => match k6::inspect(own, crc32).await {
             Ok(info) => Ok(Some(info)),
             Err(error) => Err(own.hidden.in_text(&error.to_string())),
         },
+    }
+}
+
+/// Runs one cycle of a VU of the plan's own files, and tells of it line by line.
+///
+/// # Errors
+/// When the engine has none that can be shown, or it cannot be run.
+pub fn one_cycle(order: Order<'_>, vu: u32, trace: trace::Trace) -> Reply<'_, Canary> {
+    match &order.plan.engine {
+        EnginePlan::Script(own) => Box::pin(native::script::one(own, order, vu, trace)),
+        EnginePlan::Native(_) | EnginePlan::Locust(_) | EnginePlan::K6(_) => {
+            let why = "the cycles of this engine are not its own".to_owned();
+            Box::pin(std::future::ready(Err(EngineError::Unfit(why))))
+        }
     }
 }
 

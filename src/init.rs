@@ -336,7 +336,7 @@ mod tests {
 
     fn info(json: &str) -> ScriptInfo {
         ScriptInfo {
-            version: Version::read("k6 v2.2.1 (x)").unwrap(),
+            version: Some(Version::read("k6 v2.2.1 (x)").unwrap()),
             script: Script::read(json.as_bytes()).unwrap(),
             crc32: 0,
         }
@@ -351,7 +351,8 @@ mod tests {
                 "scenarios": {"a": {"vus": 3, "exec": "browse"}, "b": {"vus": 1, "exec": "buy"}}}"#,
         );
         let path = dir.path().join("mine.toml");
-        let text = of_script(&dir.path().join("s.js"), None, &info, &path).unwrap();
+        let binary = Some(Path::new("k6"));
+        let text = of_script(&dir.path().join("s.js"), binary, &info, &path).unwrap();
         let profile = Profile::parse(&text, "mine.toml", dir.path()).unwrap();
         let plan = Plan::resolve_with(Some(&profile), &FindFlags::default(), Some(&info)).unwrap();
         let k6 = plan.engine.k6().unwrap();

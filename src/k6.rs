@@ -7,6 +7,7 @@
 mod arguments;
 mod blocked;
 mod inspect;
+mod own;
 mod said;
 mod scenarios;
 mod template;
@@ -17,6 +18,7 @@ use std::fmt;
 pub use arguments::{check_arguments, for_inspect};
 pub use blocked::blocked;
 pub use inspect::{Script, ScriptError};
+pub use own::{Declared, DeclaredKind, MetricRow, OwnScript};
 pub use said::said;
 pub use template::{Named, profile};
 pub use threshold::ITERATION;
@@ -148,11 +150,11 @@ fn check_name(name: &str) -> Result<(), String> {
 /// What was learned of a script before it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptInfo {
-    /// The version of the k6 that was asked.
-    pub version: Version,
+    /// The version of the k6 that was asked; `None` where this program runs the script.
+    pub version: Option<Version>,
     /// What the script says of itself.
     pub script: Script,
-    /// Checksum of the script's text.
+    /// Checksum of the script's text, or of all its files.
     pub crc32: u32,
 }
 

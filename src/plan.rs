@@ -41,7 +41,7 @@ use crate::slo::{Condition, Objective, Slo};
 pub use connect::ConnectPlan;
 pub use engine::{
     Abilities, Ability, EngineFacts, EnginePlan, EngineWords, K6Plan, LocustPlan, NativePlan,
-    PageFacts, ScriptFacts, Secrets, VuCost,
+    PageFacts, ScriptFacts, ScriptPlan, Secrets, VuCost,
 };
 pub use error::PlanError;
 pub use flags::FindFlags;
@@ -279,6 +279,7 @@ impl Plan {
             ..plan
         };
         plan.note_thresholds(profile, flags, script);
+        plan.target.connect.insecure |= script.is_some_and(|script| script.own.insecure);
         Ok(plan)
     }
 
@@ -403,15 +404,26 @@ impl Plan {
         let (slo, slo_spans) = slo(None, asked)?;
         let base = Self::base(&profile::SearchSection::default(), asked, &reader)?;
         let monitors = vec![monitor::host()];
+        let kind = TargetKind::OfTheEngine;
+        let facts = asked.engine.facts();
+        let target = if facts.abilities().own_connections {
+            TargetPlan {
+                protocol: protocol::resolve(None, flags, &reader, (&kind, facts))?,
+                connect: connect::of_target(None, flags)?,
+                ..TargetPlan::default()
+            }
+        } else {
+            TargetPlan::default()
+        };
         Ok(base.build(BuildParts {
             safety: without_profile(flags, &reader, &monitors)?,
             name,
             dir: PathBuf::from("."),
             source: None,
             target: TargetPlan {
-                kind: TargetKind::OfTheEngine,
+                kind,
                 allowed: Allowed::new(flags.allow_target.iter().cloned()),
-                ..TargetPlan::default()
+                ..target
             },
             scenario: ScenarioSource::OfTheEngine,
             populations: Populations::default(),

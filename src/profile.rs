@@ -70,15 +70,19 @@ struct File {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EngineSpec {
-    /// `native` (this program), `locust` (a cluster that is there) or `k6` (k6, with a script).
+    /// `native` (this program), `script` (so too, with a k6 script), `locust` (a cluster that is
+    /// there) or `k6` (k6 itself, with a script).
     pub kind: Option<Spanned<String>>,
     /// Address of the web page of the Locust master.
     pub url: Option<Spanned<String>>,
     /// Sent with every request to it.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// The script that k6 runs.
+    /// The k6 script that says what VUs do.
     pub script: Option<Spanned<String>>,
+    /// What the script's `__ENV` has.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
     /// The k6 program.
     pub binary: Option<Spanned<String>>,
     /// How k6 is brought to a level: `gate` or `restart`.

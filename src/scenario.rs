@@ -310,6 +310,31 @@ pub struct Scenario {
 }
 
 impl Scenario {
+    /// One without steps of its own, whose users run a script: what is counted, and that answers
+    /// may lead anywhere.
+    pub fn of_script(table: StepTable) -> Self {
+        Self {
+            table,
+            start: Vec::new(),
+            again_when: Vec::new(),
+            steps: Vec::new(),
+            origins: Vec::new(),
+            vars: Vec::new(),
+            slots: Vec::new(),
+            secrets: Vec::new(),
+            feeders: Vec::new(),
+            streams: 0,
+            start_streams: 0,
+            streams_at_once: 0,
+            per_cycle: false,
+            cookies: CookiesSpec::default(),
+            cookie_names: Vec::new(),
+            redirects: 1,
+            parts: Vec::new(),
+            goals: Vec::new(),
+        }
+    }
+
     /// The measured steps.
     pub fn table(&self) -> &StepTable {
         &self.table

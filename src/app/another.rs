@@ -233,7 +233,12 @@ fn reached(
         ("--engine", text(engine.as_deref())),
         ("--locust-url", text(locust_url.as_deref())),
         ("--locust-header", locust_header.clone()),
-        ("--script", path(script)),
+        ("--script", path(&script.script)),
+        ("--env", script.env.clone()),
+        (
+            "--include-system-env-vars",
+            bare(script.include_system_env_vars),
+        ),
         ("--k6", path(k6)),
         ("--k6-env", k6_env.clone()),
         ("--cacert", path(cacert)),

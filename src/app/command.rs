@@ -27,9 +27,10 @@ enum SecretFlag {
 }
 
 /// Those flags, by their long names and letters.
-const HIDDEN: [(&str, Option<char>, SecretFlag); 9] = [
+const HIDDEN: [(&str, Option<char>, SecretFlag); 10] = [
     ("--locust-header", None, SecretFlag::LocustHeader),
     ("--k6-env", None, SecretFlag::Variable),
+    ("--env", Some('e'), SecretFlag::Variable),
     ("--header", Some('H'), SecretFlag::Header),
     ("--user", Some('u'), SecretFlag::User),
     ("--cookie", Some('b'), SecretFlag::Cookie),

@@ -10,14 +10,15 @@ use tokio::sync::mpsc::unbounded_channel;
 use super::observers::Observers;
 use super::populations::Compiled;
 use super::prepare::{self, Ready};
+use super::script;
 use super::session;
 use super::signals::{self, Signals};
 use super::typed;
 use super::{CommandError, Exit, command, consent, plan_of, runtime};
 use crate::cli::TryArgs;
-use crate::engine::Canary;
 use crate::engine::native::{LoadModel, NativeEngine, NativeSpec, PopulationSpec, WINDOW};
 use crate::engine::trace::{Line, Mark, Trace};
+use crate::engine::{self, Canary, EngineError, Order};
 use crate::excerpt;
 use crate::locate;
 use crate::measure::Failure;
@@ -113,9 +114,11 @@ fn hint(plan: &Plan, typed: &[String]) -> Option<String> {
 
 pub(super) fn look(args: &TryArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     let host = preflight::read_host();
-    let mut plan = plan(args)?;
+    let mut plan = plan(args, terminal)?;
     // One user fits every machine.
     plan.max_is_explicit = false;
+    // What becomes of the options of a script is for a run.
+    plan.engine.facts_mut().take_notes();
     let ready = prepare::prepare(plan, &host)?;
     consent::agree(&ready, args.yes, terminal)?;
     let runtime = runtime()?;
@@ -143,13 +146,13 @@ fn not_up(error: &crate::target::TargetError, signals: &Signals) -> CommandError
     CommandError::new(Exit::from(why.ending), why.reason)
 }
 
-fn plan(args: &TryArgs) -> Result<Plan, CommandError> {
+fn plan(args: &TryArgs, terminal: &Terminal) -> Result<Plan, CommandError> {
     let profile = args.profile.as_ref();
     let profile = profile.map(|name| locate::by_name(name, Path::new(".")));
     let profile = profile
         .transpose()
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
-    let mut flags = args.connect.added_to(FindFlags {
+    let mut flags = args.script.added_to(args.connect.added_to(FindFlags {
         url: args.url.clone(),
         seed: args.seed,
         local_addr: args.local_addr.clone(),
@@ -158,10 +161,11 @@ fn plan(args: &TryArgs) -> Result<Plan, CommandError> {
         // What must hold is for a run.
         slo: vec!["max<1h".to_owned()],
         ..FindFlags::default()
-    });
+    }));
     typed::read(&mut flags.request)?;
     refuse_others(profile.as_ref(), &flags)?;
-    plan_of(profile.as_ref(), &flags, None)
+    let info = script::look(profile.as_ref(), &flags, args.yes, terminal)?;
+    plan_of(profile.as_ref(), &flags, info.as_ref())
 }
 
 /// Another program's users are its own: their cycle is not known here.
@@ -185,6 +189,9 @@ async fn at(
     for line in target.said_by_up() {
         say(terminal, Mark::Note, &format!("`up` says: {line}"));
     }
+    if ready.scenarios.is_none() {
+        return at_script(args, ready, target, terminal).await;
+    }
     let all = chosen(
         ready.scenarios_at(target.url())?,
         args.population.as_deref(),
@@ -203,6 +210,35 @@ async fn at(
         }
     }
     Ok(Exit::Answer)
+}
+
+/// Looks at an iteration of a script.
+async fn at_script(
+    args: &TryArgs,
+    ready: &Ready,
+    target: &Target,
+    terminal: &Terminal,
+) -> Result<Exit, CommandError> {
+    let order = Order {
+        plan: &ready.plan,
+        climbs: false,
+        work: None,
+        network: &ready.network,
+        stopped: Box::pin(std::future::pending()),
+    };
+    let (sender, mut lines) = unbounded_channel::<Line>();
+    let show = async {
+        while let Some(line) = lines.recv().await {
+            say(terminal, line.mark, &line.text);
+        }
+    };
+    let look = engine::one_cycle(order, args.vu, Trace::new(sender));
+    let (went, ()) = tokio::join!(look, show);
+    let went = went.map_err(|e| match e {
+        EngineError::Unfit(why) => CommandError::new(Exit::Usage, why),
+        other => CommandError::new(Exit::Failure, other),
+    })?;
+    Ok(told(&went, args.vu, target, terminal))
 }
 
 /// Looks at the cycle of one population.

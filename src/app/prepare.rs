@@ -202,7 +202,7 @@ pub(super) fn network<'a>(
 /// Whose certificates nobody checks.
 fn unchecked(plan: &Plan) -> Vec<String> {
     let engine = plan.engine.facts();
-    let own = engine.abilities().runs_scenarios;
+    let own = engine.abilities().own_connections;
     let target = (own && plan.target.connect.insecure).then(|| "the target".to_owned());
     let page = engine.page().filter(|page| page.connect.insecure);
     let page = page.map(|page| page.of.to_owned());
@@ -263,13 +263,18 @@ fn elsewhere(
         plan.engine.facts_mut().confine(&allowed);
     }
     warnings.extend(plan.engine.facts_mut().take_notes());
+    let network = if plan.engine.facts().abilities().own_connections {
+        network(&plan, [])?
+    } else {
+        Network::default()
+    };
     Ok(Ready {
         plan,
         scenarios: None,
         host: *host,
         climbs: false,
         warnings,
-        network: Network::default(),
+        network,
         found: Vec::new(),
         leaving: Vec::new(),
         feeders: AllFiles {

@@ -16,6 +16,7 @@ use super::{CommandError, Exit, consent};
 use crate::cli::RampArgs;
 use crate::confidential;
 use crate::event::Event;
+use crate::k6::ScriptInfo;
 use crate::locate;
 use crate::preflight;
 use crate::ramp::{self, Stages};
@@ -43,11 +44,12 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Com
     typed::read(&mut flags.request)?;
     let info = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
     let plan = super::plan_of(profile.as_ref(), &flags, info.as_ref())?;
-    let ready = prepare::prepare_ramp(plan, &host, &args.stages)?;
+    let stages = stages(args, info.as_ref())?;
+    let ready = prepare::prepare_ramp(plan, &host, &stages)?;
     consent::obtain([&ready], args.safety.yes, terminal)?;
     let asked = PreparedRamp {
         reference_run: reference_run(args.beside.as_deref(), &ready)?,
-        stages: args.stages.clone(),
+        stages,
         ready,
     };
     let allowed = asked.ready.plan.target.allowed.clone();
@@ -57,6 +59,23 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Com
         &allowed,
         async |signals, observers| run_one(asked, signals, observers).await,
     )
+}
+
+/// Those that were typed, else those of the script.
+fn stages(args: &RampArgs, info: Option<&ScriptInfo>) -> Result<Stages, CommandError> {
+    if let Some(stages) = &args.stages {
+        return Ok(stages.clone());
+    }
+    let of_script = info.and_then(|info| info.script.own.stages.as_deref());
+    let Some(text) = of_script else {
+        let message = "a ramp needs stages, and no script gives them; add `--stages \
+                       100:30s,500:1m,0:30s`";
+        return Err(CommandError::new(Exit::Usage, message));
+    };
+    text.parse().map_err(|why| {
+        let message = format!("the stages of the script: {why}; give others with --stages");
+        CommandError::new(Exit::Usage, message)
+    })
 }
 
 /// What `find` found: of the run that was named, which must fit, or of the newest one that does.

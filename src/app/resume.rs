@@ -47,7 +47,7 @@ fn from_here(args: &ResumeArgs) -> ResumeArgs {
     let (load, connect) = (&mut args.load, &mut args.connect);
     let files = [
         &mut args.safety.stop_file,
-        &mut load.script,
+        &mut load.script.script,
         &mut connect.cacert,
         &mut connect.cert,
         &mut connect.key,
@@ -175,7 +175,7 @@ fn ready(
         return Err(usage(format!(
             "the script {} has changed since {}: the earlier results belong to another load. \
              Restore it, or start over",
-            script.map_or("of k6", |script| script.shown),
+            script.map_or("of then", |script| script.shown),
             excerpt::line(&head.started_at)
         )));
     }
@@ -210,7 +210,9 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, CommandError> {
     take(&mut load.engine, now.engine.as_ref());
     take(&mut load.locust_url, now.locust_url.as_ref());
     take_all(&mut load.locust_header, &now.locust_header);
-    take(&mut load.script, now.script.as_ref());
+    take(&mut load.script.script, now.script.script.as_ref());
+    take_all(&mut load.script.env, &now.script.env);
+    load.script.include_system_env_vars |= now.script.include_system_env_vars;
     take(&mut load.k6, now.k6.as_ref());
     take(&mut load.k6_mode, now.k6_mode.as_ref());
     take(&mut load.k6_exec, now.k6_exec.as_ref());
@@ -241,10 +243,11 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, CommandError> {
             env.LOCUST_COOKIE }}'`";
         return Err(CommandError::new(Exit::Usage, message));
     }
-    if find.load.k6_env.iter().any(|pair| pair.contains(MASKED)) {
-        let message = "a variable for the k6 script may have been a secret and is not recorded; to \
-            be able to resume, take it from the environment, as in `--k6-env 'TOKEN={{ env.TOKEN \
-            }}'`, or use `arguments` in the profile's [engine]";
+    let mut variables = find.load.k6_env.iter().chain(&find.load.script.env);
+    if variables.any(|pair| pair.contains(MASKED)) {
+        let message = "a variable for the script may have been a secret and is not recorded; to be \
+            able to resume, take it from the environment, as in `-e 'TOKEN={{ env.TOKEN }}'`, or \
+            use `env` (for k6 itself `arguments`) in the profile's [engine]";
         return Err(CommandError::new(Exit::Usage, message));
     }
     take(&mut find.budget, args.budget.as_ref());

@@ -29,8 +29,9 @@ pub(super) fn look(
     ask(ahead.engine, &ahead.dir, &text)
 }
 
-/// What a script of k6 says that nobody was asked about: whoever typed its name wants that.
-pub(super) fn look_at(script: &Path, binary: &Path) -> Result<ScriptInfo, CommandError> {
+/// What a script says that nobody was asked about: whoever typed its name wants that. `binary` is
+/// the k6 that is asked, where that is wanted.
+pub(super) fn look_at(script: &Path, binary: Option<&Path>) -> Result<ScriptInfo, CommandError> {
     let engine = EnginePlan::of_script(script, binary);
     let text = read(&engine)?;
     let info = ask(engine, Path::new("."), &text)?;
@@ -69,7 +70,7 @@ mod tests {
     #[test]
     fn only_a_file_is_a_script() {
         let dir = tempfile::tempdir().unwrap();
-        let of = |script: &Path| EnginePlan::of_script(script, Path::new("k6"));
+        let of = |script: &Path| EnginePlan::of_script(script, None);
         for (path, part) in [
             ("none.js", "No such file"),
             (".", "it is a folder, not a file"),

@@ -8,7 +8,6 @@ use std::path::Path;
 use super::{CommandError, Exit, script, typed};
 use crate::cli::InitArgs;
 use crate::import::{Imported, Source, Wishes};
-use crate::k6::DEFAULT_BINARY;
 use crate::profile::llm::Llm;
 use crate::term::Terminal;
 use crate::{bounded, confidential, excerpt, init, secret};
@@ -25,8 +24,7 @@ pub(super) fn write(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Comman
     let text = match (&imported, &args.from_k6) {
         (Some(imported), _) => Ok(imported.profile.clone()),
         (None, Some(script)) => {
-            let binary = args.k6.as_deref().unwrap_or(Path::new(DEFAULT_BINARY));
-            let info = script::look_at(script, binary)?;
+            let info = script::look_at(script, args.k6.as_deref())?;
             init::of_script(script, args.k6.as_deref(), &info, &args.out)
         }
         (None, None) => match &args.llm {
@@ -49,8 +47,8 @@ pub(super) fn write(args: &InitArgs, terminal: &Terminal) -> Result<Exit, Comman
             writeln!(out, "put beside the profile: {missing}").ok();
         }
     }
-    // k6 alone knows what a script sends.
-    let look = match args.from_k6 {
+    // k6 alone knows what it sends.
+    let look = match args.k6 {
         Some(_) => String::new(),
         None => format!("see one cycle:         breakpoint try {file}\n"),
     };

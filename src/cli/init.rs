@@ -40,7 +40,7 @@ pub struct InitArgs {
     /// scenarios functions with weights, and comments list what has no counterpart.
     #[arg(long, value_name = "SCRIPT", conflicts_with_all = ["url", "from_curl", "from_har", "from_openapi", "from_postman"])]
     pub from_k6: Option<PathBuf>,
-    /// The k6 program, used to inspect the script [default: k6 from PATH].
+    /// The k6 program, which then runs the script itself; without it this program does.
     #[arg(long, value_name = "PATH", requires = "from_k6")]
     pub k6: Option<PathBuf>,
     /// A curl command line, as browsers copy it, in quotes; @FILE reads it from a file, - from the

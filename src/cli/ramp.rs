@@ -13,6 +13,7 @@ Examples:
   breakpoint ramp --stages 100:30s,400:1m,0:30s --slo 'p99<2s'    the built-in demo
   breakpoint ramp gateway-512mb --stages 100:30s,500:1m,1000:2m,2000:1m,0:30s
   breakpoint ramp mine.toml --stages 50:0s,50:1m                  a jump to 50, held for a minute
+  breakpoint ramp --script script.js                              a k6 script, with its own stages
 
 Each stage is TARGET:TIME: the level moves in a straight line from the previous target, at first 0,
 to its own. The result is the first breach: the level when the SLO first broke over the last 10 s.
@@ -32,9 +33,9 @@ pub struct RampArgs {
     /// the address given].
     #[arg(value_name = "PROFILE")]
     pub profile: Option<String>,
-    /// Stages as TARGET:TIME, such as 100:30s,500:1m,0:30s.
+    /// Stages as TARGET:TIME, such as 100:30s,500:1m,0:30s [default: those of the script].
     #[arg(long, value_name = "STAGES")]
-    pub stages: Stages,
+    pub stages: Option<Stages>,
     /// URL of the service: without a profile, one GET of it per cycle; with a profile, replaces its
     /// URL.
     #[arg(long)]

@@ -24,6 +24,7 @@ mod kind;
 mod limit;
 mod names;
 mod recorder;
+pub mod script;
 mod shard;
 mod socket;
 mod sources;
@@ -48,6 +49,7 @@ use tokio::sync::oneshot;
 use self::http::Means;
 #[doc(hidden)]
 pub use self::http::length_of_answer;
+use self::script::{Function, ScriptWork};
 use self::shard::{Command, Look, Report, SetLevel, ShardSpec, ShardWindow};
 use self::sources::Sources;
 pub(super) use self::start::start;
@@ -77,6 +79,8 @@ const STOP_LIMIT: Duration = Duration::from_secs(5);
 pub struct PopulationSpec {
     /// What each VU does.
     pub scenario: Arc<Scenario>,
+    /// The script that it runs in place of the steps of that, which has its rows alone.
+    pub script: Option<Arc<ScriptWork>>,
     /// What a level means.
     pub load: LoadModel,
     /// How many there are of it.
@@ -119,6 +123,7 @@ impl PopulationSpec {
     pub fn users(scenario: Arc<Scenario>, load: LoadModel, seed: u64) -> Self {
         Self {
             scenario,
+            script: None,
             load,
             number: Number::Level,
             seed,
@@ -321,13 +326,27 @@ impl NativeEngine {
     /// # Errors
     /// When a load thread has ended.
     pub async fn look(&mut self, vu: u32, trace: Option<Trace>) -> Result<Canary, EngineError> {
+        self.look_at(Function::Iteration, vu, trace).await
+    }
+
+    /// The same of one of the functions of a script.
+    async fn look_at(
+        &mut self,
+        function: Function,
+        vu: u32,
+        trace: Option<Trace>,
+    ) -> Result<Canary, EngineError> {
         let (reply, answer) = oneshot::channel();
         let shard = self.shards.first().ok_or_else(ended)?;
-        let asked = shard
-            .commands
-            .send(Command::Look(Look { vu, trace, reply }));
+        let look = Look {
+            vu,
+            function,
+            trace,
+            reply,
+        };
+        let asked = shard.commands.send(Command::Look(look));
         asked.map_err(|_| ended())?;
-        answer.await.map_err(|_| ended())
+        answer.await.map_err(|_| ended())?
     }
 
     /// Cancels all VUs, closes their connections and ends the threads.

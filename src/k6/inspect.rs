@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::scenarios::{self, Mix};
-use super::{Function, Mode, threshold};
+use super::{Function, MetricRow, Mode, OwnScript, threshold};
 
 /// Thresholds that are looked at; more than that nobody writes.
 const MOST_THRESHOLDS: usize = 200;
@@ -33,6 +33,26 @@ const ODD: [(&str, &str); 3] = [
     ("paused", "nothing would resume it"),
 ];
 
+/// Those that have no counterpart where this program runs a script, and what there is instead.
+const UNHEARD: [(&str, &str); 7] = [
+    ("hosts", "set addresses of names with --resolve"),
+    ("tlsAuth", "give a client certificate with --cert and --key"),
+    ("tlsVersion", "TLS 1.2 and 1.3 are spoken"),
+    (
+        "blockHostnames",
+        "requests go only to this machine and to --allow-target",
+    ),
+    (
+        "blacklistIPs",
+        "requests go only to this machine and to --allow-target",
+    ),
+    (
+        "localIPs",
+        "set where connections come from with --local-addr",
+    ),
+    ("minIterationDuration", "sleep in the script"),
+];
+
 /// What a script says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Script {
@@ -51,6 +71,10 @@ pub struct Script {
     pub odd: Vec<(String, &'static str)>,
     /// What else of it is left out or done otherwise.
     pub notes: Vec<String>,
+    /// Its own metrics that the objectives are about.
+    pub metrics: Vec<(String, MetricRow)>,
+    /// What else this program knows of one that it runs itself.
+    pub own: OwnScript,
 }
 
 /// Why what was printed says nothing of a script.
@@ -74,14 +98,40 @@ impl Script {
         let begin = printed.iter().position(|b| *b == b'{').unwrap_or(0);
         let options: Map<String, Value> = serde_json::from_slice(&printed[begin..])
             .map_err(|e| ScriptError::NoOptions(e.to_string()))?;
-        let (blocked, unread) = blocked(&options);
+        Self::of_options(&options, None)
+    }
+
+    /// What the options of a script say that this program runs itself, of which it knows more.
+    ///
+    /// # Errors
+    /// When no scenario of it runs something.
+    pub fn of_own(options: &Map<String, Value>, own: OwnScript) -> Result<Self, ScriptError> {
+        Self::of_options(options, Some(own))
+    }
+
+    fn of_options(
+        options: &Map<String, Value>,
+        own: Option<OwnScript>,
+    ) -> Result<Self, ScriptError> {
+        let (blocked, unread) = blocked(options);
+        let is_own = own.is_some();
         let mut script = Self {
             blocked,
-            left_out: given(&options, &LOAD),
+            left_out: given(options, &LOAD),
             notes: unread.into_iter().collect(),
+            own: own.unwrap_or_default(),
             ..Self::default()
         };
-        script.read_thresholds(&options);
+        script.read_thresholds(options, is_own);
+        if is_own {
+            let unheard = UNHEARD
+                .iter()
+                .filter(|(option, _)| options.get(*option).is_some_and(is_given));
+            let notes = unheard.map(|(option, instead)| {
+                format!("the script's option `{option}` is ignored; {instead}")
+            });
+            script.notes.extend(notes);
+        }
         for (option, why) in ODD {
             if let Some(value) = options.get(option).filter(|v| is_given(v)) {
                 let shown = format!("`{option}` ({})", quoted(&value.to_string()));
@@ -113,7 +163,7 @@ impl Script {
         odd.chain(self.notes.iter().cloned()).collect()
     }
 
-    fn read_thresholds(&mut self, options: &Map<String, Value>) {
+    fn read_thresholds(&mut self, options: &Map<String, Value>, is_own: bool) {
         let of_metrics = options.get("thresholds").and_then(Value::as_object);
         let all = of_metrics.into_iter().flatten();
         let all = all.flat_map(|(metric, list)| expressions(list).map(move |e| (metric, e)));
@@ -125,7 +175,10 @@ impl Script {
                 return;
             }
             let read = expression.ok_or_else(|| "it cannot be read".to_owned());
-            let read = read.and_then(|e| threshold::objective(metric, e));
+            let read = read.and_then(|e| match self.own.kind_of(metric).filter(|_| is_own) {
+                Some(kind) => threshold::of_own(metric, kind, e, &mut self.metrics),
+                None => threshold::objective(metric, e),
+            });
             match read {
                 Ok(objective) if self.objectives.contains(&objective) => {}
                 Ok(objective) => self.objectives.push(objective),

@@ -9,7 +9,7 @@ use super::{Function, Mode, Script};
 pub struct Named {
     /// The script.
     pub script: String,
-    /// The k6 program, where it is not the one that a shell finds.
+    /// The k6 program that runs it; without one this program does.
     pub binary: Option<String>,
 }
 
@@ -25,17 +25,25 @@ pub fn profile(named: &Named, script: &Script) -> String {
         script.objectives.clone()
     };
     let slo: Vec<String> = slo.iter().map(|o| text(o)).collect();
-    let binary = match &named.binary {
-        Some(binary) => format!("binary = {}", text(binary)),
-        None => {
-            "# binary = \"k6\"                 # or a path; the one that a shell finds without it"
-                .to_owned()
-        }
+    let (who, engine, max) = match &named.binary {
+        Some(binary) => (
+            "k6 makes the load with its own script",
+            OF_K6.replace("@BINARY@", &text(binary)),
+            "2000                # k6 makes all of them in the beginning, each takes a quarter of \
+             a MiB or more",
+        ),
+        None => (
+            "a k6 script makes the load, without k6",
+            OWN.to_owned(),
+            "5000",
+        ),
     };
     TEMPLATE
+        .replace("@WHO@", who)
+        .replace("@ENGINE@", engine.trim_end())
+        .replace("@MAX@", max)
         .replace("@ORIGIN@", &origin(script))
         .replace("@SLO@", &slo.join(", "))
-        .replace("@BINARY@", &binary)
         .replace("@EXEC@", &exec(&script.functions))
         // Last, for its name may hold anything.
         .replace("@SCRIPT@", &text(&named.script))
@@ -106,7 +114,21 @@ fn comment(text: &str) -> String {
         .collect()
 }
 
-const TEMPLATE: &str = r#"# A breakpoint profile: k6 makes the load with its own script. Run it:   breakpoint find --profile FILE
+/// How k6 is told to run it.
+const OF_K6: &str = r#"kind = "k6"
+script = @SCRIPT@
+binary = @BINARY@
+# mode = "gate"                 # one k6 process whose VUs wait or run; or "restart": one for each level
+# arguments = ["-e", "BASE=http://127.0.0.1:8080"]   # further arguments of k6; {{ env.NAME }} is filled in
+"#;
+
+/// How this program is.
+const OWN: &str = r#"kind = "script"
+script = @SCRIPT@
+# env = { BASE = "http://127.0.0.1:8080" }   # what the script's __ENV has; {{ env.NAME }} is filled in
+"#;
+
+const TEMPLATE: &str = r#"# A breakpoint profile: @WHO@. Run it:   breakpoint find --profile FILE
 # What would be done, without sending anything:   breakpoint plan --profile FILE
 # Commented-out keys show the defaults, or what else there is.
 
@@ -117,12 +139,8 @@ const TEMPLATE: &str = r#"# A breakpoint profile: k6 makes the load with its own
 slo = [@SLO@]
 
 [engine]
-kind = "k6"
-script = @SCRIPT@
-@BINARY@
-# mode = "gate"                 # one k6 process whose VUs wait or run; or "restart": one for each level
+@ENGINE@
 @EXEC@
-# arguments = ["-e", "BASE=http://127.0.0.1:8080"]   # further arguments of k6; {{ env.NAME }} is filled in
 
 [target]
 # url = "http://127.0.0.1:8080" # what reports call the target; the script knows where it goes
@@ -135,7 +153,7 @@ script = @SCRIPT@
 
 [search]
 # min-vus = 1
-# max-vus = 2000                # k6 makes all of them in the beginning, each takes a quarter of a MiB or more
+# max-vus = @MAX@
 # start-vus = 10
 # precision = "5%"              # half-width of the interval, as a share of the breakpoint
 # budget = "15m"                # of the search; two holds below the breakpoint follow, a tenth of it each

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::{DeclaredKind, MetricRow};
 use crate::slo::Slo;
 
 /// The kind that stands for a pass of the user's function, think times included.
@@ -56,6 +57,51 @@ pub(super) fn objective(metric: &str, expression: &str) -> Result<String, String
     }
     write!(text, "{sign}{bound}").ok();
     checked(&text, step)
+}
+
+/// The objective's text for a threshold on a metric of the script's own, or on its checks, whose
+/// values are counted in a row of that name: what passes and what does not, or times. `rows` has
+/// how each is counted, which no second threshold changes.
+///
+/// # Errors
+/// Why there is none.
+pub(super) fn of_own(
+    metric: &str,
+    kind: DeclaredKind,
+    expression: &str,
+    rows: &mut Vec<(String, MetricRow)>,
+) -> Result<String, String> {
+    let plain: String = expression.chars().filter(|c| !c.is_whitespace()).collect();
+    let (what, sign, bound) = parts(&plain).ok_or_else(|| "it cannot be read".to_owned())?;
+    let (row, text) = match kind {
+        DeclaredKind::Trend => {
+            let text = format!("{}({metric}){sign}{bound}ms", latency(what)?);
+            (MetricRow::Time, text)
+        }
+        DeclaredKind::Rate if what == "rate" => {
+            let (row, sign, most) = match sign {
+                "<" | "<=" => (MetricRow::PassIsZero, sign, bound),
+                ">" => (MetricRow::PassIsOne, "<", 1.0 - bound),
+                ">=" => (MetricRow::PassIsOne, "<=", 1.0 - bound),
+                _ if bound <= 0.0 => (MetricRow::PassIsZero, "<=", 0.0),
+                _ if bound >= 1.0 => (MetricRow::PassIsOne, "<=", 0.0),
+                _ => return Err("a share is not measured so exactly".to_owned()),
+            };
+            // None fails is all that `> 1` can mean, and more than all that pass nobody has.
+            let sign = if most <= 0.0 { "<=" } else { sign };
+            (row, format!("errors({metric}){sign}{}", percent(most)))
+        }
+        DeclaredKind::Rate | DeclaredKind::Counter | DeclaredKind::Gauge => {
+            return Err(format!("`{what}` of `{metric}` is not measured here"));
+        }
+    };
+    let text = checked(&text, Some(metric))?;
+    match rows.iter().find(|(name, _)| name == metric) {
+        Some((_, known)) if *known == row => {}
+        Some(_) => return Err("it has thresholds in both directions".to_owned()),
+        None => rows.push((metric.to_owned(), row)),
+    }
+    Ok(text)
 }
 
 /// The text as the grammar writes it, once it is known to mean what was meant.

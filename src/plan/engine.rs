@@ -1,5 +1,5 @@
-//! What makes the load of a plan: this program, a cluster that is there already, or k6 with a
-//! script.
+//! What makes the load of a plan: this program, with a script or without one, a cluster that is
+//! there already, or k6.
 //!
 //! Each has a file of its own, which answers what the rest of the program asks ([`EngineFacts`]);
 //! nobody else asks which one it is.
@@ -8,6 +8,7 @@ mod facts;
 mod k6;
 mod locust;
 mod native;
+mod script;
 
 use std::ops::Range;
 use std::path::Path;
@@ -17,6 +18,7 @@ use toml::Spanned;
 use super::connect::{self, ConnectKeys};
 use super::value::{self, Flag, Reader};
 use super::{FindFlags, LoadPlan, PlanError};
+use crate::k6::Function;
 use crate::profile::{EngineSpec, Profile, nearest};
 pub use facts::{
     Abilities, Ability, EngineFacts, EngineWords, PageFacts, ScriptFacts, Secrets, VuCost,
@@ -24,15 +26,18 @@ pub use facts::{
 pub use k6::K6Plan;
 pub use locust::LocustPlan;
 pub use native::NativePlan;
+pub use script::ScriptPlan;
 
 /// The values of `--engine` and of `kind`.
-const KINDS: [&str; 3] = ["native", "locust", "k6"];
+const KINDS: [&str; 4] = ["native", "script", "locust", "k6"];
 
 /// Who makes the load.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EnginePlan {
     /// This program.
     Native(NativePlan),
+    /// This program, with a k6 script of the user's.
+    Script(ScriptPlan),
     /// A Locust cluster that is there.
     Locust(LocustPlan),
     /// k6, with a script of the user's.
@@ -46,19 +51,28 @@ impl Default for EnginePlan {
 }
 
 impl EnginePlan {
-    /// k6 with a script that nobody was asked about.
-    pub fn of_script(script: &Path, binary: &Path) -> Self {
-        Self::K6(K6Plan {
-            script: script.to_owned(),
-            binary: binary.to_owned(),
-            ..K6Plan::default()
-        })
+    /// What runs a script that nobody was asked about: k6, where its program is named.
+    pub fn of_script(script: &Path, binary: Option<&Path>) -> Self {
+        match binary {
+            Some(binary) => Self::K6(K6Plan {
+                script: script.to_owned(),
+                binary: binary.to_owned(),
+                ..K6Plan::default()
+            }),
+            None => Self::Script(ScriptPlan {
+                script: script.to_owned(),
+                shown: script.display().to_string(),
+                functions: vec![Function::by_default()],
+                ..ScriptPlan::default()
+            }),
+        }
     }
 
     /// What is known of it before it has started.
     pub fn facts(&self) -> &dyn EngineFacts {
         match self {
             Self::Native(plan) => plan,
+            Self::Script(plan) => plan,
             Self::Locust(plan) => plan,
             Self::K6(plan) => plan,
         }
@@ -68,6 +82,7 @@ impl EnginePlan {
     pub fn facts_mut(&mut self) -> &mut dyn EngineFacts {
         match self {
             Self::Native(plan) => plan,
+            Self::Script(plan) => plan,
             Self::Locust(plan) => plan,
             Self::K6(plan) => plan,
         }
@@ -78,7 +93,7 @@ impl EnginePlan {
     pub(crate) fn k6(&self) -> Option<&K6Plan> {
         match self {
             Self::K6(k6) => Some(k6),
-            Self::Native(_) | Self::Locust(_) => None,
+            Self::Native(_) | Self::Script(_) | Self::Locust(_) => None,
         }
     }
 }
@@ -101,11 +116,17 @@ pub(super) fn resolve(
     )?;
     let headers = locust::headers(spec, flags)?;
     let connect = connect::of_engine(profile, spec, flags)?;
-    // Who names a script means k6, by flag whatever the profile says.
+    // Who names a script means it, by flag whatever the profile says; and who says how k6 is run
+    // means k6.
     let by_flag = flags.engine.is_none() && flags.script.is_some();
     let by_profile = named.is_default() && url.is_default() && spec.script.is_some();
-    if named.value == "k6" || by_flag || by_profile {
+    let of_k6 = k6::first_flag(flags).is_some() || k6::is_meant(spec);
+    if named.value == "k6" || ((by_flag || by_profile) && of_k6) {
         return k6::resolve(profile, spec, flags, reader).map(EnginePlan::K6);
+    }
+    if named.value == "script" || by_flag || by_profile {
+        script::check_unused(profile, spec, flags)?;
+        return script::resolve(profile, spec, flags).map(EnginePlan::Script);
     }
     k6::check_unused(spec, flags, reader)?;
     check_keys(profile, spec, named.value == "locust" || !url.is_default())?;
@@ -150,8 +171,8 @@ fn kind(text: &str) -> Result<&'static str, String> {
     }
     let hint = match nearest(text, KINDS) {
         Some(near) => format!("did you mean `{near}`?"),
-        None => "it is `native` (this program makes the load), `locust` (a Locust cluster does) \
-                 or `k6` (k6 does, with a script)"
+        None => "it is `native` (this program makes the load), `script` (so it does, with a k6 \
+                 script), `locust` (a Locust cluster does) or `k6` (k6 itself does)"
             .to_owned(),
     };
     Err(format!("there is no engine `{text}`; {hint}"))

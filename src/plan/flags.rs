@@ -73,6 +73,10 @@ pub struct FindFlags {
     pub locust_header: Vec<String>,
     /// `--script`.
     pub script: Option<PathBuf>,
+    /// `--env`, each.
+    pub env: Vec<String>,
+    /// `--include-system-env-vars`.
+    pub include_system_env_vars: bool,
     /// `--k6`.
     pub k6: Option<PathBuf>,
     /// `--k6-mode`.

@@ -22,7 +22,7 @@ pub(super) fn resolve(
     let spec = spec.map_or(&empty, Spanned::as_ref);
     let own = spec.http.as_ref().map(Spanned::span);
     let own = own.or_else(|| spec.streams_per_connection.as_ref().map(Spanned::span));
-    if let (Some(profile), Some(key), false) = (profile, own, engine.abilities().runs_scenarios) {
+    if let (Some(profile), Some(key), false) = (profile, own, engine.abilities().own_connections) {
         let what = "`http` and `streams-per-connection` are for the native engine";
         let help = "the engine of this profile makes its own connections; remove these keys";
         let error = profile.source.error(Some(key), what);

@@ -3,7 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::k6::{Function, Mode, Script, Version};
+use crate::k6::{Declared, DeclaredKind, Function, MetricRow, Mode, OwnScript, Script, Version};
 use crate::measure::{Arrivals, Level, LevelUnit, StepTable};
 use crate::scenario::Scenario;
 
@@ -1008,7 +1008,7 @@ proptest! {
 
 fn of_script(json: &str) -> ScriptInfo {
     ScriptInfo {
-        version: Version::read("k6 v2.2.1 (x)").unwrap(),
+        version: Some(Version::read("k6 v2.2.1 (x)").unwrap()),
         script: Script::read(json.as_bytes()).unwrap(),
         crc32: 7,
     }
@@ -1020,6 +1020,7 @@ const THRESHOLDS: &str = r#"{"thresholds": {"http_req_duration": ["p(95)<500"], 
 fn script_flags() -> FindFlags {
     FindFlags {
         script: Some("dir/my script.js".into()),
+        engine: Some("k6".to_owned()),
         ..FindFlags::default()
     }
 }
@@ -1192,14 +1193,17 @@ fn what_in_a_profile_does_not_go_with_k6_is_refused_where_it_stands() {
         );
     }
     for (more, part) in [
-        ("kind = \"k6\"\n", "mine.toml:5: k6 needs a script"),
+        (
+            "kind = \"k6\"\n",
+            "mine.toml:5: the engine `k6` needs a script",
+        ),
         (
             "kind = \"native\"\nscript = \"s.js\"\n",
-            "mine.toml:6: only the engine `k6` supports this",
+            "mine.toml:6: only the engines `script` and `k6` support this",
         ),
         (
             "kind = \"locust\"\nmode = \"gate\"\n",
-            "mine.toml:6: only the engine `k6` supports this",
+            "mine.toml:6: only the engines `script` and `k6` support this",
         ),
     ] {
         refused(
@@ -1272,7 +1276,7 @@ fn flags_that_do_not_go_with_k6_or_without_it_are_refused() {
     refused(
         DEMO,
         &native,
-        &["--script dir/my script.js", "only the engine `k6`"],
+        &["--script dir/my script.js", "only the engines `script` and `k6`"],
     );
 }
 
@@ -1287,4 +1291,143 @@ fn the_mode_restart_runs_one_function() {
     assert_eq!(plan.engine.k6().unwrap().mode, Mode::Restart);
     let error = Plan::resolve_with(None, &flags, Some(&of_script(THRESHOLDS))).unwrap_err();
     assert!(error.to_string().contains("run browse, buy"), "{error}");
+}
+
+/// What this program learns of a script that it runs itself.
+fn of_own_script(options: &str, functions: &[&str]) -> ScriptInfo {
+    let options: serde_json::Map<_, _> = serde_json::from_str(options).unwrap();
+    let functions = functions.iter().map(|name| (*name).to_owned()).collect();
+    let metric = |name: &str, kind| Declared {
+        name: name.to_owned(),
+        kind,
+    };
+    let metrics = vec![
+        metric("login_time", DeclaredKind::Trend),
+        metric("wrong", DeclaredKind::Rate),
+        metric("orders", DeclaredKind::Counter),
+    ];
+    let own = OwnScript::new(functions, metrics, &options);
+    ScriptInfo {
+        version: None,
+        script: Script::of_own(&options, own).unwrap(),
+        crc32: 9,
+    }
+}
+
+fn own_script(plan: &Plan) -> &ScriptPlan {
+    match &plan.engine {
+        EnginePlan::Script(script) => script,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_script_is_run_by_this_program_and_its_thresholds_are_the_slo() {
+    let flags = FindFlags {
+        script: Some("dir/my script.js".into()),
+        env: vec!["BASE=http://127.0.0.1:1".to_owned(), "A=b=c".to_owned()],
+        ..FindFlags::default()
+    };
+    let options = r#"{"thresholds": {"http_req_duration": ["p(95)<500"], "checks": ["rate>0.99"],
+        "login_time": ["p(90)<300", "avg<200"], "wrong": [{"threshold": "rate<=0.05"}],
+        "orders": ["count>10"]}, "hosts": {"a": "127.0.0.1"}, "insecureSkipTLSVerify": true, "stages": [{"duration": "1m", "target": 9}], "setupTimeout": "5s"}"#;
+    let info = of_own_script(options, &["default", "setup"]);
+    let plan = Plan::resolve_with(None, &flags, Some(&info)).unwrap();
+    assert_eq!(plan.name, "script-my-script");
+    assert_eq!(
+        plan.slo.texts(),
+        [
+            "errors(checks)<1%",
+            "p95<500ms",
+            "p90(login_time)<300ms",
+            "avg(login_time)<200ms",
+            "errors(wrong)<=5%"
+        ]
+    );
+    let script = own_script(&plan);
+    assert_eq!(
+        script.metrics,
+        [
+            ("checks".to_owned(), MetricRow::PassIsOne),
+            ("login_time".to_owned(), MetricRow::Time),
+            ("wrong".to_owned(), MetricRow::PassIsZero)
+        ]
+    );
+    assert_eq!(script.env[1], ("A".to_owned(), "b=c".to_owned()));
+    assert_eq!((script.crc32, script.own.has_setup), (Some(9), true));
+    assert_eq!(script.setup_timeout(), Duration::from_secs(5));
+    assert!(
+        script
+            .notes
+            .iter()
+            .any(|note| note.contains("`orders: count>10`"))
+    );
+    assert!(
+        script
+            .notes
+            .iter()
+            .any(|note| note.contains("set the load: stages"))
+    );
+    let told = |part: &str| script.notes.iter().any(|note| note.contains(part));
+    assert!(told("`hosts` is ignored; set addresses"));
+    assert!(plan.target.connect.insecure);
+}
+
+#[test]
+fn who_says_how_k6_is_run_means_k6_and_who_only_names_a_script_does_not() {
+    let named = |text: &str, flags: &FindFlags| plan(text, flags).engine.facts().name();
+    let none = FindFlags::default();
+    let engine = |more: &str| format!("slo = [\"p95<1s\"]\n[engine]\nscript = \"s.js\"\n{more}");
+    for (more, name) in [
+        ("", "script"),
+        ("kind = \"script\"\n", "script"),
+        ("env = { A = \"1\" }\nexec = { a = 2 }\n", "script"),
+        ("kind = \"k6\"\n", "k6"),
+        ("binary = \"k6\"\n", "k6"),
+        ("mode = \"gate\"\n", "k6"),
+        ("arguments = [\"-e\", \"A=1\"]\n", "k6"),
+    ] {
+        assert_eq!(named(&engine(more), &none), name, "{more}");
+    }
+    let by_flag = FindFlags {
+        engine: Some("k6".to_owned()),
+        ..FindFlags::default()
+    };
+    assert_eq!(named(&engine(""), &by_flag), "k6");
+    let plain = plan(&engine("env = { A = \"1\", B = \"{{ env.B }}\" }\n"), &none);
+    assert_eq!(own_script(&plain).script, Path::new("/p/s.js"));
+    assert_eq!(own_script(&plain).env.len(), 2);
+    for (more, part) in [
+        (
+            "kind = \"script\"\nmode = \"gate\"\n",
+            "this is for k6 itself",
+        ),
+        (
+            "[scenario]\nsteps = [{ name = \"x\", get = \"/\" }]\n",
+            "remove [scenario]",
+        ),
+    ] {
+        refused(&engine(more), &none, &[part]);
+    }
+    let pair = FindFlags {
+        env: vec!["s3cret".to_owned()],
+        ..FindFlags::default()
+    };
+    refused(&engine(""), &pair, &["--env", "write NAME=VALUE"]);
+}
+
+#[test]
+fn a_script_that_lacks_a_function_is_refused() {
+    let flags = FindFlags {
+        script: Some("s.js".into()),
+        slo: vec!["p95<1s".to_owned()],
+        ..FindFlags::default()
+    };
+    let options = r#"{"scenarios": {"a": {"exec": "browse"}}}"#;
+    let error = Plan::resolve_with(None, &flags, Some(&of_own_script(options, &["default"])));
+    let error = error.unwrap_err().to_string();
+    assert!(
+        error.contains("no function `browse`; exported: default"),
+        "{error}"
+    );
 }

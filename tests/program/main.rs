@@ -21,6 +21,7 @@ mod outside;
 mod populations;
 mod ramp;
 mod resume;
+mod script;
 mod secrets;
 mod starved;
 mod stopping;

@@ -1,8 +1,28 @@
 //! Runs the virtual users of a k6 script, without k6.
 //!
-//! Pure: no socket, clock, file or print. A [`Vu`](exchange) that must wait says for what
-//! ([`exchange::Turn`]), and whoever drives it does that and says how it went
-//! ([`exchange::Happened`]). So the same code is tested in virtual time and loads a target in real
-//! time.
+//! Pure: no socket, file or print, and no clock but the watch on scripts that run on without
+//! waiting. A [`Vu`] that must wait says for what ([`exchange::Turn`]), and whoever drives it does
+//! that and says how it went ([`exchange::Happened`]). So the same code is tested in virtual time
+//! and loads a target in real time.
+//!
+//! A script is read once ([`Program::load`]); each thread makes the VUs that it runs
+//! ([`Vu::new`]), calls the script's functions ([`Vu::call`]) and takes them on ([`Vu::turn`]).
 
+mod api;
+pub(crate) mod bytes;
+pub(crate) mod crypto;
+pub(crate) mod encoding;
 pub mod exchange;
+pub mod gjson;
+mod host;
+mod http;
+mod modules;
+mod program;
+mod sockets;
+#[cfg(test)]
+pub(crate) mod testing;
+mod thrown;
+mod vu;
+
+pub use self::program::{Files, Given, LoadError, Metric, Program, Source};
+pub use self::vu::{Call, CallKind, InstanceFacts, ScenarioFacts, Vu, VuIdentity};

@@ -102,7 +102,7 @@ pub(in crate::engine) async fn inspect(plan: &K6Plan, crc32: u32) -> Result<Scri
     let tool = Tool::find(&plan.binary).await?;
     Ok(ScriptInfo {
         script: tool.inspect(&plan.script, &arguments).await?,
-        version: tool.version(),
+        version: Some(tool.version()),
         crc32,
     })
 }

@@ -66,7 +66,22 @@ impl<'a> Client<'a> {
         want: Want<'_>,
     ) -> Result<Exchanged, FailureKind> {
         let limit = &self.kind.idle_limits[origin];
-        if let Some(mut kept) = self.kept[origin].take()
+        let kept = self.kept[origin].take();
+        let to = &self.kind.scenario.origins()[origin];
+        self.exchange_on(kept, (to, limit), now, request, want)
+            .await
+    }
+
+    /// The same on a connection that somebody else kept.
+    pub(super) async fn exchange_on(
+        &self,
+        kept: Option<Box<Connection>>,
+        (origin, limit): (&Origin, &IdleLimit),
+        now: Instant,
+        request: &[u8],
+        want: Want<'_>,
+    ) -> Result<Exchanged, FailureKind> {
+        if let Some(mut kept) = kept
             && let Some(idle) = still_usable(&mut kept, now, limit).await
         {
             match kept.send(request, want).await {
@@ -95,7 +110,6 @@ impl<'a> Client<'a> {
                 }
             }
         }
-        let origin = &self.kind.scenario.origins()[origin];
         self.exchange_anew(origin, request, want).await
     }
 

@@ -22,6 +22,7 @@ mod kept;
 mod strange;
 
 use std::io;
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -45,7 +46,7 @@ use crate::scenario::Expect;
 pub use self::answer::length_of_answer;
 pub(super) use self::answer::{Head, Version};
 pub(super) use self::channel::Channel;
-pub(super) use self::connect::{Connector, Means};
+pub(super) use self::connect::{Connector, Means, NOT_ALLOWED};
 pub(super) use self::decode::{Encoding, beginning};
 
 /// Most that one read takes.
@@ -122,6 +123,14 @@ pub(super) struct Connection {
     transport: Transport,
     /// Of the network, microseconds.
     round_trip_us: u32,
+    /// How long the handshake of TLS took, microseconds.
+    handshake_us: u32,
+    /// Who is at its other end.
+    remote: SocketAddr,
+    /// When the last request was handed over to be written.
+    sent: Instant,
+    /// Requests that were sent on it.
+    requests: u64,
     /// Where requests are counted.
     load: Rc<Load>,
 }
@@ -149,9 +158,32 @@ impl Connection {
     fn new(transport: Transport, reached: &Reached) -> Self {
         Self {
             transport,
-            round_trip_us: u32::try_from(reached.round_trip.as_micros()).unwrap_or(u32::MAX),
+            round_trip_us: micros(reached.round_trip),
+            handshake_us: micros(reached.handshake),
+            remote: reached.address,
+            sent: Instant::now(),
+            requests: 0,
             load: Rc::clone(&reached.load),
         }
+    }
+
+    /// When the last request was handed over to be written: all that its user did before it, and
+    /// that others did on this thread, is over then.
+    pub(super) fn sent_at(&self) -> Instant {
+        self.sent
+    }
+
+    /// Who is at its other end.
+    pub(super) fn remote(&self) -> SocketAddr {
+        self.remote
+    }
+
+    /// How long connecting and the handshake of TLS took, where they were made for the last
+    /// request.
+    pub(super) fn made_for_it(&self) -> Option<(Duration, Duration)> {
+        let made = [self.round_trip_us, self.handshake_us];
+        let [tcp, tls] = made.map(|us| Duration::from_micros(us.into()));
+        (self.requests <= 1).then_some((tcp, tls))
     }
 
     /// How long nothing had come at a time.
@@ -189,6 +221,8 @@ impl Connection {
         self.load.requested();
         let before = self.received();
         let began = Instant::now();
+        self.sent = began;
+        self.requests += 1;
         let answer = either!(&mut self.transport, it => it.exchange(request, want).await);
         // An end that comes later is of a server that had the request, and may have done what it
         // asks.
@@ -275,4 +309,8 @@ pub(super) fn cut_off(error: &io::Error, place: &str, detail: &str) -> FailureKi
         _ => why::chain(error),
     };
     why::note_with(kind, text, detail)
+}
+
+fn micros(time: Duration) -> u32 {
+    u32::try_from(time.as_micros()).unwrap_or(u32::MAX)
 }

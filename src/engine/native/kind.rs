@@ -9,21 +9,27 @@ use std::sync::atomic::AtomicU64;
 use super::http::Connector;
 use super::idle::IdleLimit;
 use super::recorder::Recorder;
+use super::script::{Function, ScriptThread};
+use crate::engine::EngineError;
 use crate::engine::trace::Trace;
-use crate::scenario::{Scenario, UsedUp};
+use crate::scenario::Scenario;
 
 /// What all VUs of one thread share.
 pub(super) struct Thread {
     pub(super) connector: Connector,
     pub(super) recorder: RefCell<Recorder>,
     /// Why the load cannot go on, once it cannot.
-    pub(super) over: Rc<RefCell<Option<UsedUp>>>,
+    pub(super) over: Rc<RefCell<Option<EngineError>>>,
 }
 
 /// What all users of one kind have in common on one thread.
 pub(super) struct Kind {
     pub(super) thread: Rc<Thread>,
     pub(super) scenario: Arc<Scenario>,
+    /// The script that its users run in place of the steps of that.
+    pub(super) script: Option<Rc<ScriptThread>>,
+    /// What of it one who looks runs.
+    pub(super) function: Function,
     /// The row of the recorder that counts its first step; its others follow.
     pub(super) first_row: usize,
     pub(super) seed: u64,
@@ -57,7 +63,7 @@ pub(super) struct CameLately {
 impl Kind {
     /// What a look uses in place of a thread's own: its counts go nowhere and it does not think.
     /// What it sees goes to the user's own terminal.
-    pub(super) fn for_look(own: &Self, trace: Option<Trace>) -> Self {
+    pub(super) fn for_look(own: &Self, trace: Option<Trace>, function: Function) -> Self {
         let rows = own.scenario.table().rows().len();
         Self {
             thread: Rc::new(Thread {
@@ -66,6 +72,8 @@ impl Kind {
                 over: Rc::clone(&own.thread.over),
             }),
             scenario: Arc::clone(&own.scenario),
+            script: own.script.clone(),
+            function,
             first_row: 0,
             seed: own.seed,
             visits: false,
@@ -90,7 +98,12 @@ impl Kind {
 
     /// The row that counts the first step of the cycle.
     pub(super) fn first_step_row(&self) -> usize {
-        self.first_row + self.scenario.table().first_step()
+        let first = match &self.script {
+            // Which of them comes first is not known.
+            Some(script) => script.all_row(),
+            None => self.scenario.table().first_step(),
+        };
+        self.first_row + first
     }
 
     /// The row that counts the first part of that step, where it is a streamed answer.
@@ -101,7 +114,11 @@ impl Kind {
 
     /// The row that counts the whole cycle.
     pub(super) fn cycle_row(&self) -> usize {
-        self.first_row + self.scenario.table().whole()
+        let whole = match &self.script {
+            Some(script) => script.iteration_row(),
+            None => self.scenario.table().whole(),
+        };
+        self.first_row + whole
     }
 }
 

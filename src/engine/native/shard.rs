@@ -21,6 +21,7 @@ use super::alarm::Alarm;
 use super::http::{Connector, Means};
 use super::kind::{Kind, Thread, idle_limits};
 use super::recorder::Recorder;
+use super::script::{Function, ScriptThread, ScriptUser};
 use super::user::ScenarioUser;
 use super::vu::{self, VuState};
 use super::watch::{ThreadWatch, ThreadWindow};
@@ -62,9 +63,11 @@ pub(super) enum Command {
 pub(super) struct Look {
     /// The VU whose values it has.
     pub(super) vu: u32,
+    /// What of a script it runs.
+    pub(super) function: Function,
     /// Where it is told of line by line.
     pub(super) trace: Option<Trace>,
-    pub(super) reply: oneshot::Sender<Canary>,
+    pub(super) reply: oneshot::Sender<Result<Canary, EngineError>>,
 }
 
 /// A new level, and when it was asked for: all threads ramp from that instant.
@@ -209,7 +212,7 @@ impl Shard {
         let kinds: Vec<(Kind, u32)> = (self.who_looks())
             .map(|p| {
                 (
-                    Kind::for_look(p.kind(), look.trace.clone()),
+                    Kind::for_look(p.kind(), look.trace.clone(), look.function),
                     p.number_of(look.vu),
                 )
             })
@@ -217,9 +220,8 @@ impl Shard {
         self.tasks.all.spawn_local(async move {
             let mut took = Duration::ZERO;
             for (kind, vu) in &kinds {
-                let state = VuState::default();
-                match vu::look(ScenarioUser::new(kind, &state, *vu)).await {
-                    Canary::Passed(time) => took += time,
+                match look_at(kind, *vu).await {
+                    Ok(Canary::Passed(time)) => took += time,
                     other => {
                         let _ = look.reply.send(other);
                         return;
@@ -227,7 +229,7 @@ impl Shard {
                 }
             }
             // An engine that no longer waits for the answer does not need it.
-            let _ = look.reply.send(Canary::Passed(took));
+            let _ = look.reply.send(Ok(Canary::Passed(took)));
         });
     }
 
@@ -337,12 +339,22 @@ impl Shard {
         self.reports.send(Ok(window)).map_err(|_| ())?;
         // What was done before nothing was left is told first.
         match self.thread.over.borrow_mut().take() {
-            Some(why) => (self.reports.send(Err(EngineError::UsedUp(why.to_string()))))
-                .map_err(|_| ())
-                .and(Err(())),
+            Some(why) => (self.reports.send(Err(why))).map_err(|_| ()).and(Err(())),
             None => Ok(()),
         }
     }
+}
+
+/// One cycle of somebody who only looks.
+async fn look_at(kind: &Kind, vu: u32) -> Result<Canary, EngineError> {
+    let state = VuState::default();
+    let Some(script) = &kind.script else {
+        return Ok(vu::look(ScenarioUser::new(kind, &state, vu)).await);
+    };
+    let went = vu::look(ScriptUser::new(kind, script, &state, vu)).await;
+    // Why the load cannot go on says more than how the iteration ended.
+    let over = kind.thread.over.borrow_mut().take();
+    over.map_or(Ok(went), Err)
 }
 
 /// Everybody on a thread; their rows stand one behind the other.
@@ -358,6 +370,11 @@ fn populations(spec: &ShardSpec, thread: &Rc<Thread>) -> Vec<Population> {
         let kind = Kind {
             thread: Rc::clone(thread),
             scenario: Arc::clone(scenario),
+            script: population
+                .script
+                .as_ref()
+                .map(|work| Rc::new(ScriptThread::new(work))),
+            function: Function::default(),
             first_row,
             seed: population.seed,
             visits: matches!(population.load, LoadModel::Open { .. }),

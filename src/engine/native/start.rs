@@ -50,13 +50,14 @@ pub(in crate::engine) fn start(order: Order<'_>) -> Result<Started, EngineError>
     let populations = seeds
         .zip(work.populations)
         .map(|(index, each)| PopulationSpec {
-            load: load(each.amount, plan, order.climbs),
+            load: load_of(each.amount, plan, order.climbs),
             number: match each.amount {
                 Amount::Searched => Number::Level,
                 Amount::Share(_) => parts.next().map_or(Number::Level, Number::Part),
                 Amount::Vus(level) | Amount::PerSecond(level) => Number::Fixed(level),
             },
             scenario: Arc::new(each.scenario),
+            script: None,
             // Of its own draws: populations that draw alike would march in step.
             seed: plan.seed.wrapping_add(index),
         });
@@ -101,7 +102,7 @@ pub fn cores() -> usize {
 }
 
 /// How a population comes to its level.
-fn load(amount: Amount, plan: &Plan, climbs: bool) -> LoadModel {
+pub(super) fn load_of(amount: Amount, plan: &Plan, climbs: bool) -> LoadModel {
     let closed = if climbs {
         LoadModel::climbing(plan.pace_per_s)
     } else {
@@ -138,7 +139,7 @@ mod tests {
     #[test]
     fn who_is_searched_follows_the_plan_and_the_others_their_own_model() {
         let is_open = |amount, rate| {
-            let load = load(amount, &plan(rate), false);
+            let load = load_of(amount, &plan(rate), false);
             matches!(load, LoadModel::Open { .. })
         };
         for rate in [None, Some("poisson")] {
@@ -146,7 +147,7 @@ mod tests {
             assert!(!is_open(Amount::Vus(Level(3)), rate));
             assert!(is_open(Amount::PerSecond(Level(3)), rate));
         }
-        let climbing = load(Amount::Searched, &plan(None), true);
+        let climbing = load_of(Amount::Searched, &plan(None), true);
         assert!(matches!(
             climbing,
             LoadModel::Closed {

@@ -9,6 +9,7 @@ mod http2;
 mod network;
 mod populations;
 mod redirects;
+mod script;
 mod start;
 mod streams;
 mod websocket;

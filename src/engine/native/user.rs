@@ -22,6 +22,8 @@ use http::StatusCode;
 use http::header::RETRY_AFTER;
 use rand::RngExt as _;
 
+pub(super) use self::body::Body;
+pub(super) use self::telling::{EXCHANGE, body_lines, fit, head_lines, message_line};
 use self::telling::{FailedAnswer, Look};
 use self::waiting::{Came, awaited};
 use super::back_off::retry_after;
@@ -35,6 +37,7 @@ use super::stream::Stream;
 use super::vu::{CycleEnd, Stop, User, VuState};
 use super::websocket::WebSocket;
 use super::why;
+use crate::engine::EngineError;
 use crate::engine::trace::Mark;
 use crate::measure::{Failure, FailureKind, StepParts};
 use crate::scenario::{
@@ -44,7 +47,7 @@ use crate::scenario::{
 
 /// A VU that wakes later than this after its think time, or after its arrival was due, is late: its
 /// step is measured from the intended start.
-const LATE: Duration = Duration::from_millis(2);
+pub(super) const LATE: Duration = Duration::from_millis(2);
 
 /// The VU that a canary asks as: the first that any level has, so that what it asks for is there,
 /// with its feeder row.
@@ -99,16 +102,8 @@ pub(super) struct ScenarioUser<'a> {
 impl<'a> ScenarioUser<'a> {
     pub(super) fn new(kind: &'a Kind, state: &'a VuState, id: u32) -> Self {
         let scenario = &*kind.scenario;
-        // A canary's draws are its own.
-        let is_canary = !kind.thinks && kind.trace.is_none();
-        let draws = if is_canary { CANARY_DRAWS } else { id };
-        // Who looks sees the first life, however often it looks.
-        let life = match kind.trace {
-            Some(_) => 0,
-            None => kind.next_life(draws),
-        };
         Self {
-            rng: vu_rng(kind.seed.wrapping_add(LIFE.wrapping_mul(life)), draws),
+            rng: draws(kind, id),
             values: scenario.values(id),
             client: Client::new(kind, id),
             jar: Jar::default(),
@@ -157,7 +152,10 @@ impl<'a> ScenarioUser<'a> {
         let drawn = (self.scenario).begin_cycle(&mut self.values, &mut self.rng, |feeder| {
             next_rows[feeder].fetch_add(1, Ordering::Relaxed)
         });
-        let over = drawn.map_err(|why| self.kind.thread.over.replace(Some(why)));
+        let over = drawn.map_err(|why| {
+            let why = EngineError::UsedUp(why.to_string());
+            self.kind.thread.over.replace(Some(why))
+        });
         over.is_ok()
     }
 
@@ -497,6 +495,19 @@ impl User for ScenarioUser<'_> {
     fn take_failure(&mut self) -> Option<Box<Failure>> {
         self.failure.take()
     }
+}
+
+/// The random numbers of a user.
+pub(super) fn draws(kind: &Kind, id: u32) -> VuRng {
+    // A canary's draws are its own.
+    let is_canary = !kind.thinks && kind.trace.is_none();
+    let draws = if is_canary { CANARY_DRAWS } else { id };
+    // Who looks sees the first life, however often it looks.
+    let life = match kind.trace {
+        Some(_) => 0,
+        None => kind.next_life(draws),
+    };
+    vu_rng(kind.seed.wrapping_add(LIFE.wrapping_mul(life)), draws)
 }
 
 /// The time of day, milliseconds since 1970.

@@ -1,7 +1,7 @@
 //! The life of a virtual user: it starts, goes through one cycle after the other until it is asked
 //! to leave, and backs off after those that fail. What it does in a cycle is its [`User`]'s.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::ops::Range;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
@@ -80,9 +80,27 @@ pub(super) struct VuState {
     step: Cell<Option<(usize, Instant)>>,
     /// The part of a streamed answer in flight.
     part: Cell<Option<(usize, Instant)>>,
+    /// Requests in flight of one who may send several at once.
+    flights: RefCell<Vec<Flying>>,
     /// The goals that its cycle can no longer meet.
     pub(super) misses: Misses,
     cycle: Cell<Option<CycleClock>>,
+}
+
+/// A request in flight: its rows, and since when.
+type Flying = (u64, [Option<usize>; 2], Instant);
+
+/// Keeps a request in flight until it is dropped.
+pub(super) struct Flight<'a> {
+    state: &'a VuState,
+    number: u64,
+}
+
+impl Drop for Flight<'_> {
+    fn drop(&mut self) {
+        let mut all = self.state.flights.borrow_mut();
+        all.retain(|(number, ..)| *number != self.number);
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -142,6 +160,25 @@ impl VuState {
     pub(super) fn part_age(&self, now: Instant) -> Option<(usize, Duration)> {
         let (row, start) = self.part.get()?;
         Some((row, now.saturating_duration_since(start)))
+    }
+
+    /// A request of these rows is in flight from now on, beside others.
+    pub(super) fn takes_off(&self, rows: [Option<usize>; 2], start: Instant) -> Flight<'_> {
+        let mut all = self.flights.borrow_mut();
+        let number = all.last().map_or(0, |(number, ..)| number + 1);
+        all.push((number, rows, start));
+        Flight {
+            state: self,
+            number,
+        }
+    }
+
+    /// Hands on row and age of every request in flight.
+    pub(super) fn flight_ages(&self, now: Instant, mut take: impl FnMut(usize, Duration)) {
+        for (_, rows, start) in &*self.flights.borrow() {
+            let age = now.saturating_duration_since(*start);
+            rows.iter().flatten().for_each(|row| take(*row, age));
+        }
     }
 
     /// Age of the cycle in flight, think time left out. A VU that backs off is not in a cycle.

@@ -29,7 +29,6 @@ use super::inbox::{self, Arrived, Ended, Inbox};
 use super::{watch, why};
 use crate::measure::FailureKind;
 use crate::scenario::Reply;
-use crate::scenario::websocket::Connect;
 
 pub(super) use self::frames::Message;
 #[cfg(any(test, fuzzing))]
@@ -81,6 +80,8 @@ struct Wire {
     replies: Arc<[Reply]>,
     /// When the server closed it.
     closed: Option<Instant>,
+    /// The code that it gave.
+    code: Option<u16>,
     /// Whether the server was told that it ends.
     told: bool,
 }
@@ -157,7 +158,11 @@ fn accept(key: &str) -> String {
 
 impl WebSocket {
     /// Begins to read a connection on which the head of status 101 was read.
-    pub(super) fn start((channel, first): (Channel, Vec<u8>), connect: &Connect) -> Self {
+    pub(super) fn start(
+        (channel, first): (Channel, Vec<u8>),
+        replies: &Arc<[Reply]>,
+        keep: usize,
+    ) -> Self {
         let at = channel.arrivals().at;
         let wire = Wire {
             channel,
@@ -169,12 +174,13 @@ impl WebSocket {
             vu: None,
             pong: None,
             pings: 0,
-            replies: Arc::clone(&connect.replies),
+            replies: Arc::clone(replies),
             closed: None,
+            code: None,
             told: false,
         };
         let shared = Rc::new(Shared {
-            inbox: RefCell::new(Inbox::keeping(connect.keep)),
+            inbox: RefCell::new(Inbox::keeping(keep)),
             wire: RefCell::new(Some(wire)),
         });
         let task = tokio::task::spawn_local(read(Rc::clone(&shared), first, at));
@@ -228,8 +234,27 @@ impl WebSocket {
 
     /// Sends a close; done when the server has closed too.
     pub(super) async fn close(&self) -> Result<Instant, FailureKind> {
-        self.write(OpCode::Control(Control::Close), &close_payload(NORMAL))?;
+        self.close_with(NORMAL).await
+    }
+
+    /// The same with a code.
+    pub(super) async fn close_with(&self, code: u16) -> Result<Instant, FailureKind> {
+        self.write(OpCode::Control(Control::Close), &close_payload(code))?;
         self.waits(|wire| wire.closed).await
+    }
+
+    /// The code with which the server closed it, once it has.
+    pub(super) fn closed_with(&self) -> Option<u16> {
+        self.shared.wire.borrow().as_ref()?.code
+    }
+
+    /// Nothing more is waited for: whoever waits for a message is told that it has ended.
+    pub(super) fn give_up(&self) {
+        let mut inbox = self.shared.inbox.borrow_mut();
+        if inbox.ending().is_none() {
+            inbox.end(Ended::noted(StreamEnd::Enough, Instant::now()));
+        }
+        why::clear();
     }
 
     fn ending(&self) -> FailureKind {
@@ -407,6 +432,7 @@ impl Wire {
         match ends {
             Some(Ends::Closed(code, at)) => {
                 self.closed = Some(at);
+                self.code = Some(code);
                 self.tell_end(code);
             }
             Some(Ends::Broken(broken)) => self.tell_end(broken.code()),

@@ -18,6 +18,8 @@ pub struct Abilities {
     /// It runs the scenarios of the profile, so that steps, think times and needs are known before
     /// it starts; else its own files say what VUs do.
     pub runs_scenarios: bool,
+    /// It connects to the target as the plan says, though its own files say where that is.
+    pub own_connections: bool,
     /// It must be told which addresses it may not reach, because it makes the connections on this
     /// machine itself.
     pub is_confined: bool,
@@ -44,6 +46,7 @@ impl Abilities {
     pub fn all() -> Self {
         Self {
             runs_scenarios: true,
+            own_connections: true,
             is_confined: false,
             open_model: Ok(()),
             populations: Ok(()),

@@ -68,7 +68,7 @@ pub(super) fn resolve(
     let (shown, script) = match (&flags.script, &spec.script) {
         (Some(path), _) => (path.display().to_string(), path.clone()),
         (None, Some(path)) => (path.as_ref().clone(), dir.join(path.as_ref())),
-        (None, None) => return Err(no_script(profile, spec)),
+        (None, None) => return Err(no_script(profile, spec, "k6")),
     };
     let mode = reader.pick(
         Flag("--k6-mode", flags.k6_mode.clone()),
@@ -103,11 +103,46 @@ pub(super) fn resolve(
     Ok(plan)
 }
 
-fn no_script(profile: Option<&Profile>, spec: &EngineSpec) -> PlanError {
+pub(super) fn no_script(profile: Option<&Profile>, spec: &EngineSpec, kind: &str) -> PlanError {
     let span = spec.kind.as_ref().map(Spanned::span);
-    let why = "k6 needs a script; set it with `--script FILE`, or `script = \"FILE\"` in the \
-               profile's [engine]";
-    refuse(profile, "--engine", "k6".to_owned(), span, why)
+    let why = format!(
+        "the engine `{kind}` needs a script; set it with `--script FILE`, or `script = \"FILE\"` \
+         in the profile's [engine]"
+    );
+    refuse(profile, "--engine", kind.to_owned(), span, &why)
+}
+
+/// Whether a profile says how k6 itself is run.
+pub(super) fn is_meant(spec: &EngineSpec) -> bool {
+    let has_arguments = spec.arguments.as_ref().is_some_and(|all| !all.is_empty());
+    spec.kind.as_ref().is_some_and(|kind| kind.as_ref() == "k6")
+        || spec.binary.is_some()
+        || spec.mode.is_some()
+        || has_arguments
+}
+
+/// The first flag that says how k6 itself is run.
+pub(super) fn first_flag(flags: &FindFlags) -> Option<(&'static str, String)> {
+    let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
+    let given = [
+        ("--k6", path(&flags.k6)),
+        ("--k6-mode", flags.k6_mode.clone()),
+        ("--k6-exec", flags.k6_exec.clone()),
+        ("--k6-env", flags.k6_env.first().map(|_| MASK.to_owned())),
+    ];
+    given
+        .into_iter()
+        .find_map(|(flag, value)| Some((flag, value?)))
+}
+
+/// What a run of a script is called where nothing else names it.
+pub(super) fn name_of(script: &Path) -> String {
+    let stem = script.file_stem().unwrap_or_default();
+    let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
+    let stem = stem.to_string_lossy();
+    stem.chars()
+        .map(|c| if fits(c) { c } else { '-' })
+        .collect()
 }
 
 fn mode(text: &str) -> Result<Mode, String> {
@@ -126,7 +161,7 @@ fn binary(dir: &Path, spec: &EngineSpec, flags: &FindFlags) -> PathBuf {
 }
 
 /// The functions that were asked for; none where that is left to the script.
-fn functions(
+pub(super) fn functions(
     profile: Option<&Profile>,
     spec: &EngineSpec,
     flags: &FindFlags,
@@ -168,7 +203,8 @@ fn arguments(
         let span = of_profile.get(at).map(Spanned::span);
         refuse(profile, "--engine", "k6".to_owned(), span, &why)
     })?;
-    let of_flags = flags.k6_env.iter().flat_map(|pair| ["-e", pair]);
+    let variables = flags.k6_env.iter().chain(&flags.env);
+    let of_flags = variables.flat_map(|pair| ["-e", pair]);
     let of_flags: Vec<&str> = of_flags.collect();
     check_arguments(&of_flags).map_err(|_| PlanError::Flag {
         flag: "--k6-env",
@@ -190,22 +226,23 @@ pub(super) fn check_unused(
     flags: &FindFlags,
     reader: &Reader<'_>,
 ) -> Result<(), PlanError> {
-    let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
-    let env = flags.k6_env.first().map(|_| MASK.to_owned());
-    let given = [
-        ("--script", path(&flags.script)),
-        ("--k6", path(&flags.k6)),
-        ("--k6-mode", flags.k6_mode.clone()),
-        ("--k6-exec", flags.k6_exec.clone()),
-        ("--k6-env", env),
-    ];
-    let why = "only the engine `k6` supports this; select it with `--script FILE`, or remove this";
-    if let Some((flag, value)) = given.into_iter().find_map(|(f, v)| Some((f, v?))) {
-        return Err(PlanError::Flag {
-            flag,
-            value,
-            why: why.to_owned(),
-        });
+    let unused = |(flag, value): (&'static str, String), why: &str| PlanError::Flag {
+        flag,
+        value,
+        why: why.to_owned(),
+    };
+    if let Some(given) = first_flag(flags) {
+        let why = "only the engine `k6` supports this; select it with `--engine k6 --script FILE`, \
+                   or remove this";
+        return Err(unused(given, why));
+    }
+    let script = flags.script.as_ref().map(|path| path.display().to_string());
+    let script = script.map(|script| ("--script", script));
+    let env = flags.env.first().map(|_| ("--env", MASK.to_owned()));
+    if let Some(given) = script.or(env) {
+        let why = "only the engines `script` and `k6` support this; select one with `--script \
+                   FILE`, or remove this";
+        return Err(unused(given, why));
     }
     // Who asks for another engine by flag knows what the profile says.
     if flags.engine.is_some() || flags.locust_url.is_some() {
@@ -217,7 +254,8 @@ pub(super) fn check_unused(
     let mut keys = keys.chain(spec.exec.as_ref().map(Spanned::span));
     match (keys.next().or(argument.map(Spanned::span)), reader.source) {
         (Some(span), Some(source)) => {
-            let why = "only the engine `k6` supports this; remove it, or write kind = \"k6\"";
+            let why = "only the engines `script` and `k6` support this; remove it, or write kind \
+                       = \"script\" (or \"k6\")";
             Err(source.error(Some(span), why).into())
         }
         _ => Ok(()),
@@ -250,6 +288,7 @@ impl EngineFacts for K6Plan {
         let no = |why: &str| Err(why.to_owned());
         Abilities {
             runs_scenarios: false,
+            own_connections: false,
             is_confined: true,
             open_model: no("levels are VUs of k6, not arrivals; remove the rate"),
             populations: no(
@@ -325,14 +364,7 @@ impl EngineFacts for K6Plan {
     }
 
     fn run_name(&self) -> Result<Option<String>, PlanError> {
-        let stem = self.script.file_stem().unwrap_or_default();
-        let fits = |c: char| c.is_alphanumeric() || "-_.".contains(c);
-        let stem = stem.to_string_lossy();
-        let name: String = stem
-            .chars()
-            .map(|c| if fits(c) { c } else { '-' })
-            .collect();
-        Ok(Some(format!("k6-{name}")))
+        Ok(Some(format!("k6-{}", name_of(&self.script))))
     }
 
     fn script(&self) -> Option<ScriptFacts<'_>> {
@@ -381,7 +413,7 @@ impl EngineFacts for K6Plan {
         self.blocked.clone_from(&script.blocked);
         self.left_out.clone_from(&script.left_out);
         self.notes = script.told(self.mode);
-        self.version = Some(info.version);
+        self.version = info.version;
         self.crc32 = Some(info.crc32);
         Ok(())
     }

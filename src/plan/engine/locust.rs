@@ -56,6 +56,7 @@ impl EngineFacts for LocustPlan {
         let of_workers = "set this on the workers (breakpoint worker has it too)";
         Abilities {
             runs_scenarios: false,
+            own_connections: false,
             open_model: no("a Locust cluster has users, not arrivals; remove the rate"),
             populations: no(
                 "a Locust cluster has the users of its own files; give them classes and weights \

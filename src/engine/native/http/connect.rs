@@ -20,6 +20,10 @@ use crate::engine::native::why;
 use crate::measure::{FailureKind, LoadedAddress};
 use crate::scenario::{Addresses, Allowed, Http, Origin, Protocol, Resolve};
 
+/// What is said of an address that was not to be connected to.
+pub(in crate::engine::native) const NOT_ALLOWED: &str =
+    "a response led to a host that is not allowed (--allow-target)";
+
 /// How a thread's connections are made.
 #[derive(Debug, Clone, Default)]
 pub(in crate::engine::native) struct Means {
@@ -155,7 +159,7 @@ impl Connector {
         vu: u32,
         http: Http,
     ) -> Result<(Channel, Version, Reached), FailureKind> {
-        let (socket, reached) = self.connect_tcp(origin, vu).await?;
+        let (socket, mut reached) = self.connect_tcp(origin, vu).await?;
         if !origin.tls {
             let version = match http {
                 Http::Two => Version::Two,
@@ -164,7 +168,9 @@ impl Connector {
             reached.note_choice(http, version);
             return Ok((Channel::Plain(socket), version, reached));
         }
+        let began = Instant::now();
         let tls = Box::new(self.handshake(origin, socket, http).await?);
+        reached.handshake = began.elapsed();
         let chose_two = tls.get_ref().1.alpn_protocol() == Some(crypto::HTTP_2);
         if http == Http::Two && !chose_two {
             return Err(no_http2());
@@ -219,6 +225,10 @@ impl Connector {
             return some(one, FailureKind::Protocol);
         }
         let found = self.resolve(origin).await?;
+        if found.is_empty() {
+            // A name that leads nowhere is an error of the look-up.
+            return Err(why::note(FailureKind::Dns, NOT_ALLOWED));
+        }
         Ok(self.book.order(found, origin.port, vu))
     }
 
@@ -235,7 +245,13 @@ impl Connector {
         let round_trip = began.elapsed();
         let load = self.book.load(&origin.host, to.ip());
         load.connected(round_trip);
-        Ok((socket, Reached { round_trip, load }))
+        let reached = Reached {
+            round_trip,
+            handshake: Duration::ZERO,
+            address: to,
+            load,
+        };
+        Ok((socket, reached))
     }
 
     async fn resolve(&self, origin: &Origin) -> Result<Vec<IpAddr>, FailureKind> {
@@ -303,8 +319,7 @@ fn no_http2() -> FailureKind {
 
 fn some(addresses: Vec<IpAddr>, otherwise: FailureKind) -> Result<Vec<IpAddr>, FailureKind> {
     if addresses.is_empty() {
-        let text = "a response led to a host that is not allowed (--allow-target)";
-        return Err(why::note(otherwise, text));
+        return Err(why::note(otherwise, NOT_ALLOWED));
     }
     Ok(addresses)
 }
@@ -314,6 +329,9 @@ fn some(addresses: Vec<IpAddr>, otherwise: FailureKind) -> Result<Vec<IpAddr>, F
 pub(super) struct Reached {
     /// How long connecting took: a round trip of the network.
     pub(super) round_trip: Duration,
+    /// How long the handshake of TLS took.
+    pub(super) handshake: Duration,
+    pub(super) address: SocketAddr,
     pub(super) load: Rc<Load>,
 }
 

@@ -11,6 +11,7 @@ use tokio::task::{AbortHandle, Id, JoinSet};
 use super::super::arrivals::{Clock, Dealer, Pool};
 use super::super::kind::Kind;
 use super::super::recorder::Recorder;
+use super::super::script::ScriptUser;
 use super::super::user::ScenarioUser;
 use super::super::vu::{self, Phase, VuState};
 use super::super::{LONG_GRACE, LoadModel, Number};
@@ -381,14 +382,32 @@ impl Population {
             (Drive::Open(open), Some(first)) => {
                 let pool = Rc::clone(&open.pool);
                 tasks.spawn(place, async move {
-                    vu::serve(ScenarioUser::new(&kind, &own, number), &own, &pool, first).await;
+                    match &kind.script {
+                        Some(script) => {
+                            let user = ScriptUser::new(&kind, script, &own, number);
+                            vu::serve(user, &own, &pool, first).await;
+                        }
+                        None => {
+                            let user = ScenarioUser::new(&kind, &own, number);
+                            vu::serve(user, &own, &pool, first).await;
+                        }
+                    }
                 })
             }
             (Drive::Open(_), None) => return,
             (Drive::Closed { staggers, .. }, _) => {
                 let staggers = *staggers;
                 tasks.spawn(place, async move {
-                    vu::run(ScenarioUser::new(&kind, &own, number), &own, staggers).await;
+                    match &kind.script {
+                        Some(script) => {
+                            let user = ScriptUser::new(&kind, script, &own, number);
+                            vu::run(user, &own, staggers).await;
+                        }
+                        None => {
+                            let user = ScenarioUser::new(&kind, &own, number);
+                            vu::run(user, &own, staggers).await;
+                        }
+                    }
                 })
             }
         };
@@ -458,6 +477,8 @@ impl Population {
             if let Some((row, age)) = vu.state.part_age(now) {
                 recorder.in_flight(row, age);
             }
+            vu.state
+                .flight_ages(now, |row, age| recorder.in_flight(row, age));
             if let Some(age) = vu.state.cycle_age(now) {
                 recorder.in_flight(cycle, age);
                 self.missed_in_flight(&vu.state, now, recorder);

@@ -8,7 +8,7 @@ use crate::engine::native::http::beginning;
 use crate::excerpt::{self, Masks};
 
 /// The beginning of a body.
-pub(super) enum Body {
+pub(in crate::engine::native) enum Body {
     /// What it says.
     Text(String),
     /// What it is instead.
@@ -17,7 +17,11 @@ pub(super) enum Body {
 
 impl Body {
     /// Of its first bytes in this encoding, of which as much is decoded as is shown.
-    pub(super) fn read(headers: &HeaderMap, bytes: &[u8], encoding: Encoding) -> Self {
+    pub(in crate::engine::native) fn read(
+        headers: &HeaderMap,
+        bytes: &[u8],
+        encoding: Encoding,
+    ) -> Self {
         let bytes = &bytes[..bytes.len().min(excerpt::BODY)];
         let content_type = headers.get(CONTENT_TYPE).map(http::HeaderValue::as_bytes);
         if encoding == Encoding::Identity || bytes.is_empty() {
@@ -40,7 +44,7 @@ impl Body {
     }
 
     /// Without secrets, and with nothing in it that acts.
-    pub(super) fn shown(&self, masks: &Masks) -> String {
+    pub(in crate::engine::native) fn shown(&self, masks: &Masks) -> String {
         match self {
             Self::Text(text) => excerpt::visible(&masks.text(text)),
             Self::Other(what) => what.clone(),
@@ -48,7 +52,7 @@ impl Body {
     }
 
     /// What failures are told apart by.
-    pub(super) fn folded(&self) -> String {
+    pub(in crate::engine::native) fn folded(&self) -> String {
         let (Self::Text(text) | Self::Other(text)) = self;
         excerpt::folded(text)
     }

@@ -29,7 +29,7 @@ use crate::units;
 /// sent in a second piece at once.
 const BODY_GRACE: Duration = Duration::from_millis(50);
 /// Bytes of a whole exchange that is kept.
-const EXCHANGE: usize = 1024;
+pub(in crate::engine::native) const EXCHANGE: usize = 1024;
 /// Characters of an event or a value that a trace shows.
 const SHOWN: usize = 300;
 
@@ -445,7 +445,7 @@ fn event_line(name: &str, data: &str, masks: &Masks) -> String {
 }
 
 /// A message of a WebSocket, on one line.
-pub(super) fn message_line(text: &str, masks: &Masks) -> String {
+pub(in crate::engine::native) fn message_line(text: &str, masks: &Masks) -> String {
     let line = excerpt::line(&masks.text(text));
     excerpt::cut(&format!("message: {line}"), SHOWN)
 }
@@ -462,7 +462,12 @@ fn request_of(action: &Action) -> Option<&RequestTemplate> {
     }
 }
 
-fn head_lines(version: Version, status: u16, headers: &HeaderMap, masks: &Masks) -> Vec<String> {
+pub(in crate::engine::native) fn head_lines(
+    version: Version,
+    status: u16,
+    headers: &HeaderMap,
+    masks: &Masks,
+) -> Vec<String> {
     let first = format!("{} {}", version.shown(), status_text(status));
     let fields = headers
         .iter()
@@ -471,7 +476,7 @@ fn head_lines(version: Version, status: u16, headers: &HeaderMap, masks: &Masks)
 }
 
 /// Lines of a body behind an empty one; none of an empty body.
-fn body_lines(body: &str, sign: &str) -> Vec<String> {
+pub(in crate::engine::native) fn body_lines(body: &str, sign: &str) -> Vec<String> {
     if body.is_empty() {
         return Vec::new();
     }
@@ -483,7 +488,7 @@ fn body_lines(body: &str, sign: &str) -> Vec<String> {
 }
 
 /// At most so many bytes; a sign says where more was.
-fn fit(text: &str, most: usize) -> String {
+pub(in crate::engine::native) fn fit(text: &str, most: usize) -> String {
     const SIGN: &str = "\u{2026}";
     if text.len() <= most {
         return text.to_owned();

@@ -90,7 +90,7 @@ impl ScenarioUser<'_> {
         let at = self.arrival(&connection);
         // It was asked for over HTTP/1.1, the only one that changes to it.
         let opened = connection.upgraded().ok_or(FailureKind::Protocol)?;
-        let socket = WebSocket::start(opened, connect);
+        let socket = WebSocket::start(opened, &connect.replies, connect.keep);
         self.sockets[connect.stream] = Some(socket);
         Ok(at)
     }

@@ -24,11 +24,13 @@ pub(in crate::engine::native) struct Message {
     pub(in crate::engine::native) is_binary: bool,
     /// Of a binary one what of it is text.
     pub(in crate::engine::native) text: String,
+    /// All of a binary one that is not text.
+    pub(in crate::engine::native) bytes: Option<Box<[u8]>>,
 }
 
 impl Waited for Message {
     fn size(&self) -> usize {
-        self.text.len()
+        self.text.len() + self.bytes.as_ref().map_or(0, |bytes| bytes.len())
     }
 }
 
@@ -215,12 +217,19 @@ impl Reader {
 }
 
 fn message(is_binary: bool, bytes: Vec<u8>) -> Result<Message, Broken> {
-    let text = match String::from_utf8(bytes) {
-        Ok(text) => text,
-        Err(bytes) if is_binary => String::from_utf8_lossy(bytes.as_bytes()).into_owned(),
+    let (text, bytes) = match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(bytes) if is_binary => {
+            let text = String::from_utf8_lossy(bytes.as_bytes()).into_owned();
+            (text, Some(bytes.into_bytes().into()))
+        }
         Err(_) => return Err(Broken::NotText),
     };
-    Ok(Message { is_binary, text })
+    Ok(Message {
+        is_binary,
+        text,
+        bytes,
+    })
 }
 
 /// What a close frame says (RFC 6455, section 5.5.1).
