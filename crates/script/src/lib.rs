@@ -15,3 +15,4 @@ pub mod exchange;
 pub mod gjson;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod typescript;
