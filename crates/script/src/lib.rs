@@ -13,6 +13,8 @@ pub(crate) mod crypto;
 pub(crate) mod encoding;
 pub mod exchange;
 pub mod gjson;
+pub mod options;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod threshold;
 pub mod typescript;
