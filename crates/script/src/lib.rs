@@ -8,11 +8,13 @@
 // Until the modules of k6 are put together.
 #![allow(dead_code)]
 
+pub(crate) mod address;
 pub(crate) mod bytes;
 pub(crate) mod crypto;
 pub(crate) mod encoding;
 pub mod exchange;
 pub mod gjson;
+pub(crate) mod html;
 pub mod options;
 #[cfg(test)]
 pub(crate) mod testing;

@@ -471,9 +471,15 @@ fn what_is_left_is_javascript_to_the_engine() {
             let declared = rquickjs::Module::declare(ctx.clone(), "a", found.clone());
             let declared = rquickjs::CatchResultExt::catch(declared, &ctx);
             // These are no modules that stand alone, or what this engine does not do.
-            let known = ["return_", "with { type", "#c", "export { A, b }"]
-                .iter()
-                .any(|text| source.contains(text));
+            let known = [
+                "return_",
+                "with { type",
+                "#c",
+                "export { A, b }",
+                "from 'b'",
+            ]
+            .iter()
+            .any(|text| source.contains(text));
             if let Err(e) = declared
                 && !known
             {
