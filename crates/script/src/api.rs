@@ -122,6 +122,11 @@ const MODULES: &[Builtin] = &[
         exports: &["b64encode", "b64decode"],
     },
     Builtin {
+        name: "k6/html",
+        made: Made::Exports(crate::html::install_html),
+        exports: &["parseHTML", "Selection", "Element", "Attribute"],
+    },
+    Builtin {
         name: "k6/ws",
         made: Made::Text(include_str!("api/ws.js")),
         exports: &["connect"],
@@ -148,6 +153,11 @@ const PARTS: &[Builtin] = &[
     Builtin {
         name: "part:channel",
         made: Made::Text(include_str!("api/channel.js")),
+        exports: &[],
+    },
+    Builtin {
+        name: "part:address",
+        made: Made::Exports(crate::address::install_address),
         exports: &[],
     },
     Builtin {

@@ -16,6 +16,7 @@ use crate::exchange::{
 };
 use crate::http::{Exchange, Jars, Pending};
 use crate::program::{Loading, Parts};
+use crate::thrown::cut;
 use crate::vu::{Call, CallKind, VuIdentity};
 
 /// Most check names, with tags, that are kept ready.
@@ -330,11 +331,8 @@ impl Host {
     }
 
     /// A line of the script's.
-    pub(crate) fn print(&self, level: PrintLevel, mut text: String) {
-        if text.len() > LONGEST_LINE {
-            text.truncate(text.floor_char_boundary(LONGEST_LINE));
-            text.push_str(" ..");
-        }
+    pub(crate) fn print(&self, level: PrintLevel, text: String) {
+        let text = cut(text, LONGEST_LINE);
         let printed = &mut self.turn.borrow_mut().printed;
         if printed.len() < MOST_LINES {
             printed.push(Printed { level, text });

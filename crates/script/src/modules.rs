@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
-use rquickjs::{Ctx, Exception, Module, Result};
+use rquickjs::{Ctx, Error, Exception, Module, Result};
 
 use crate::LoadError;
 use crate::api;
 use crate::host::{Host, Wanted};
+use crate::typescript;
 
 /// Before the whole name of a module.
 pub(crate) const WHOLE: &str = "whole:";
@@ -59,43 +60,41 @@ impl Loader for Reader {
         if let Some(module) = api::find(name) {
             return Module::declare(ctx.clone(), name, api::as_module(module));
         }
-        let text = text(&self.0, name).map_err(|words| {
-            if let Some(loading) = &self.0.loading {
-                loading
-                    .borrow_mut()
-                    .failed
-                    .get_or_insert(LoadError::new(words.clone()));
-            }
-            Exception::throw_message(ctx, &words)
-        })?;
+        let text = text(&self.0, name).map_err(|error| fails(ctx, &self.0, error))?;
         Module::declare(ctx.clone(), name, &*text)
     }
 }
 
+/// Throws what keeps a module from being loaded, and keeps it: it says more than what arrives
+/// through the interpreter.
+pub(crate) fn fails(ctx: &Ctx<'_>, host: &Host, error: LoadError) -> Error {
+    let words = error.to_string();
+    if let Some(loading) = &host.loading {
+        loading.borrow_mut().failed.get_or_insert(error);
+    }
+    Exception::throw_message(ctx, &words)
+}
+
 /// The text of a module of the script's own, ready to be run.
-pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, String> {
+pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, LoadError> {
     if let Some(text) = host.parts.modules.get(name) {
         return Ok(Arc::clone(text));
     }
     let Some(loading) = &host.loading else {
-        return Err(format!(
-            "`{name}` was not imported when the script was loaded"
-        ));
+        let words = format!("`{name}` was not imported when the script was loaded");
+        return Err(LoadError::new(words));
     };
     if let Some(text) = loading.borrow().modules.get(name) {
         return Ok(Arc::clone(text));
     }
-    let wanted = if is_address(name) {
-        Wanted::Remote(name.to_owned())
-    } else {
-        Wanted::Module(name.to_owned())
+    let fails = |why: &str| LoadError::new(format!("`{name}` cannot be imported: {why}"));
+    let wanted = match is_address(name) {
+        is_remote if is_remote => Wanted::Remote(name.to_owned()),
+        _ => Wanted::Module(name.to_owned()),
     };
-    let bytes = host
-        .read(wanted)
-        .map_err(|why| format!("`{name}` cannot be imported: {why}"))?;
+    let bytes = host.read(wanted).map_err(|why| fails(&why))?;
     loading.borrow_mut().note(name, &bytes);
-    let text = String::from_utf8(bytes)
-        .map_err(|_| format!("`{name}` cannot be imported: it is not UTF-8 text"))?;
+    let text = String::from_utf8(bytes).map_err(|_| fails("it is not UTF-8 text"))?;
     let text: Arc<str> = prepare(name, text)?.into();
     loading
         .borrow_mut()
@@ -105,17 +104,21 @@ pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, Str
 }
 
 /// Makes JavaScript modules of what is none.
-fn prepare(name: &str, text: String) -> std::result::Result<String, String> {
+fn prepare(name: &str, text: String) -> std::result::Result<String, LoadError> {
     // A line that begins with `#!` names the program that runs it.
     let text = if text.starts_with("#!") {
         format!("//{text}")
     } else {
         text
     };
-    if has_ending(name, "ts") {
-        return Err(format!(
-            "`{name}` cannot be imported: TypeScript is not supported yet"
-        ));
+    if ["ts", "mts", "cts"]
+        .iter()
+        .any(|ending| has_ending(name, ending))
+    {
+        return typescript::strip(&text, name).map_err(|error| LoadError {
+            place: Some(format!("{}:{}:{}", error.name, error.line, error.column)),
+            ..LoadError::new(error.message)
+        });
     }
     if has_ending(name, "json") {
         return Ok(format!("export default {text};"));
