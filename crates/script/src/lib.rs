@@ -15,6 +15,7 @@ pub(crate) mod encoding;
 pub mod exchange;
 pub mod gjson;
 pub(crate) mod html;
+pub(crate) mod jslib;
 pub mod options;
 #[cfg(test)]
 pub(crate) mod testing;
