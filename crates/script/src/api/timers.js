@@ -1,0 +1,3 @@
+(function (host, require, core) {
+  return core.timers;
+})

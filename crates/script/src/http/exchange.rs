@@ -1,0 +1,335 @@
+//! One request of a script with its redirects.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rquickjs::{Array, ArrayBuffer, Ctx, IntoJs as _, Result, Value};
+use url::Url;
+
+use super::digest::{self, Account};
+use crate::exchange::{
+    Answer, BodyUse, Expected, Failed, Happened, HttpRequest, Op, OpId, RequestName, Tags,
+};
+use crate::host::Host;
+
+/// k6's number for an address that is none.
+const INVALID_URL: u16 = 1020;
+
+/// In which form a script gets a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BodyForm {
+    Text,
+    Binary,
+    Nothing,
+}
+
+/// A cookie that a request brings along.
+#[derive(Debug, Clone)]
+pub(crate) struct OwnCookie {
+    pub(crate) name: String,
+    pub(crate) value: String,
+    /// One of the same name from the jar stays at home.
+    pub(crate) replaces: bool,
+}
+
+/// A request of a script with its redirects.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) method: String,
+    /// As the script has it, and as it was understood.
+    pub(crate) address: String,
+    pub(crate) url: Option<Url>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) cookies: Vec<OwnCookie>,
+    pub(crate) body: Option<Arc<[u8]>>,
+    pub(crate) timeout: Duration,
+    pub(crate) form: BodyForm,
+    pub(crate) redirects: u32,
+    /// Which jar.
+    pub(crate) jar: u32,
+    pub(crate) name: RequestName,
+    pub(crate) tags: Arc<Tags>,
+    pub(crate) expected: Expected,
+    pub(crate) keeps_connection: bool,
+    pub(crate) max_bytes: usize,
+    pub(crate) came: Option<Came>,
+    /// Under which number the script waits for it: that of its first hop.
+    pub(crate) first: Option<OpId>,
+    /// The script gets to see its body, which it has in another form.
+    pub(crate) shows_body: bool,
+    /// Who answers a challenge; nobody once it was answered.
+    pub(crate) digest: Option<Account>,
+}
+
+/// What came of the last hop.
+#[derive(Debug)]
+pub(crate) enum Came {
+    Answer(Box<Answer>),
+    Failed(Failed),
+}
+
+impl Exchange {
+    /// The next hop; `None` where there can be none.
+    pub(crate) fn next_op(&mut self, host: &Host) -> Option<Op> {
+        let Some(url) = &self.url else {
+            let message = format!("invalid URL: {:?}", self.address);
+            self.came = Some(Came::Failed(Failed {
+                code: INVALID_URL,
+                message,
+            }));
+            return None;
+        };
+        let mut headers = self.headers.clone();
+        if let Some(cookies) = self.cookie_header(host, url) {
+            headers.push(("Cookie".into(), cookies));
+        }
+        Some(Op::Http(Box::new(HttpRequest {
+            method: self.method.clone(),
+            url: url.as_str().to_owned(),
+            headers,
+            body: self.body.clone(),
+            timeout: self.timeout,
+            body_use: match self.form {
+                BodyForm::Nothing => BodyUse::Discarded,
+                BodyForm::Text | BodyForm::Binary => BodyUse::Kept,
+            },
+            name: self.name.clone(),
+            tags: Arc::clone(&self.tags),
+            expected: self.expected.clone(),
+            keeps_connection: self.keeps_connection,
+            max_bytes: self.max_bytes,
+        })))
+    }
+
+    /// Why there is no answer.
+    pub(crate) fn failure(&self) -> Failed {
+        match &self.came {
+            Some(Came::Failed(failed)) => failed.clone(),
+            _ => Failed {
+                code: 1000,
+                message: "no answer".into(),
+            },
+        }
+    }
+
+    fn cookie_header(&self, host: &Host, url: &Url) -> Option<String> {
+        let mut all: Vec<String> = self
+            .cookies
+            .iter()
+            .map(|own| format!("{}={}", own.name, own.value))
+            .collect();
+        let replaced = |name: &str| {
+            self.cookies
+                .iter()
+                .any(|own| own.replaces && own.name == name)
+        };
+        host.jars.borrow().each(self.jar, url, |name, value| {
+            if !replaced(name) {
+                all.push(format!("{name}={value}"));
+            }
+        });
+        (!all.is_empty()).then(|| all.join("; "))
+    }
+
+    /// Takes what came of a hop; gives the next one where it leads on.
+    pub(crate) fn take(&mut self, host: &Host, happened: Happened) -> Option<Op> {
+        match happened {
+            Happened::Answered(answer) => {
+                if let Some(url) = &self.url {
+                    host.jars.borrow_mut().keep(self.jar, url, &answer.headers);
+                }
+                let leads_on = self.answer_challenge(&answer) || self.follow(&answer);
+                self.came = Some(Came::Answer(answer));
+                if leads_on { self.next_op(host) } else { None }
+            }
+            Happened::Failed(failed) => {
+                self.came = Some(Came::Failed(failed));
+                None
+            }
+            other => {
+                let message = format!("the driver said {other:?} of a request");
+                self.came = Some(Came::Failed(Failed {
+                    code: 1000,
+                    message,
+                }));
+                None
+            }
+        }
+    }
+
+    /// Whether an answer asks who we are, and gets to know that.
+    fn answer_challenge(&mut self, answer: &Answer) -> bool {
+        if answer.status != 401 {
+            return false;
+        }
+        let (Some(account), Some(url)) = (self.digest.take(), &self.url) else {
+            return false;
+        };
+        let mut own_nonce = [0; 8];
+        if getrandom::fill(&mut own_nonce).is_err() {
+            return false;
+        }
+        let uri = &url[url::Position::BeforePath..url::Position::AfterQuery];
+        let challenges = answer
+            .headers
+            .iter()
+            .filter(|(name, _)| name.eq_ignore_ascii_case("www-authenticate"));
+        let text = challenges.into_iter().find_map(|(_, challenge)| {
+            digest::answer(
+                &account,
+                challenge,
+                &self.method,
+                uri,
+                &digest::hex(&own_nonce),
+            )
+        });
+        let Some(text) = text else { return false };
+        self.headers
+            .retain(|(name, _)| !name.eq_ignore_ascii_case("authorization"));
+        self.headers.push(("Authorization".into(), text));
+        true
+    }
+
+    /// Whether an answer leads on, to an address that is this exchange's then.
+    fn follow(&mut self, answer: &Answer) -> bool {
+        if !matches!(answer.status, 301 | 302 | 303 | 307 | 308) || self.redirects == 0 {
+            return false;
+        }
+        let to = answer
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("location"));
+        let (Some((_, to)), Some(from)) = (to, &self.url) else {
+            return false;
+        };
+        let Ok(mut next) = from.join(to) else {
+            return false;
+        };
+        if !matches!(next.scheme(), "http" | "https") {
+            return false;
+        }
+        if next.fragment().is_none() {
+            next.set_fragment(from.fragment());
+        }
+        self.redirects -= 1;
+        if !matches!(answer.status, 307 | 308) {
+            if self.method != "HEAD" {
+                self.method = "GET".into();
+            }
+            self.body = None;
+            self.headers
+                .retain(|(name, _)| !name.to_ascii_lowercase().starts_with("content-"));
+        }
+        // Secrets are for whom they were meant.
+        if from.host_str() != next.host_str() {
+            self.cookies.clear();
+            self.headers.retain(|(name, _)| {
+                !["authorization", "cookie", "www-authenticate", "host"]
+                    .contains(&name.to_ascii_lowercase().as_str())
+            });
+        }
+        self.url = Some(next);
+        true
+    }
+
+    /// What `Response` is made of, in the order that it takes.
+    pub(crate) fn outcome<'js>(self, ctx: &Ctx<'js>) -> Result<Array<'js>> {
+        let to = Array::new(ctx.clone())?;
+        let url = self.url.as_ref().map_or(self.address.as_str(), Url::as_str);
+        to.set(2, url)?;
+        if let Some(Came::Answer(answer)) = &self.came {
+            self.of_answer(ctx, &to, answer)?;
+        } else {
+            let failed = self.failure();
+            to.set(0, 0)?;
+            to.set(1, "")?;
+            to.set(3, "")?;
+            to.set(4, "")?;
+            to.set(5, 0)?;
+            to.set(6, self.body_value(ctx, None)?)?;
+            to.set(7, failed.message)?;
+            to.set(8, failed.code)?;
+            to.set(9, "")?;
+        }
+        for (index, part) in (10..).zip(self.timings()) {
+            to.set(index, part.as_secs_f64() * 1e3)?;
+        }
+        to.set(16, self.method)?;
+        to.set(17, lines(&self.headers))?;
+        if self.shows_body {
+            let body = self.body.as_deref().map(String::from_utf8_lossy);
+            to.set(18, body.unwrap_or_default().as_ref())?;
+        }
+        Ok(to)
+    }
+
+    fn of_answer<'js>(&self, ctx: &Ctx<'js>, to: &Array<'js>, answer: &Answer) -> Result<()> {
+        to.set(0, answer.status)?;
+        to.set(
+            1,
+            format!("{} {}", answer.status, answer.status_text).trim_end(),
+        )?;
+        to.set(3, answer.protocol)?;
+        to.set(
+            4,
+            answer
+                .remote
+                .as_ref()
+                .map(|at| at.ip().to_string())
+                .unwrap_or_default(),
+        )?;
+        to.set(5, answer.remote.as_ref().map_or(0, SocketAddr::port))?;
+        to.set(6, self.body_value(ctx, answer.body.as_deref())?)?;
+        to.set(7, "")?;
+        // Answers that are errors have numbers of their own.
+        let code = if answer.status >= 400 {
+            1000 + answer.status
+        } else {
+            0
+        };
+        to.set(8, code)?;
+        to.set(9, lines(&answer.headers))
+    }
+
+    fn body_value<'js>(&self, ctx: &Ctx<'js>, body: Option<&[u8]>) -> Result<Value<'js>> {
+        let body = match (self.form, body) {
+            (BodyForm::Nothing, _) | (_, None) => return Ok(Value::new_null(ctx.clone())),
+            (BodyForm::Text, Some(body)) => {
+                return String::from_utf8_lossy(body).into_js(ctx);
+            }
+            (BodyForm::Binary, Some(body)) => body,
+        };
+        ArrayBuffer::new_copy(ctx.clone(), body)?.into_js(ctx)
+    }
+
+    /// In the order of `timingsOf`.
+    fn timings(&self) -> [Duration; 6] {
+        let timings = match &self.came {
+            Some(Came::Answer(answer)) => answer.timings,
+            _ => crate::exchange::Timings::default(),
+        };
+        [
+            timings.blocked,
+            timings.connecting,
+            timings.tls_handshaking,
+            timings.sending,
+            timings.waiting,
+            timings.receiving,
+        ]
+    }
+}
+
+/// Names and values, a line each.
+pub(crate) fn lines(headers: &[(String, String)]) -> String {
+    let mut text = String::with_capacity(headers.len() * 32);
+    for (name, value) in headers {
+        // A header has no line break; should one come nevertheless, it ends no line here.
+        let clean = |part: &str| part.replace(['\r', '\n'], " ");
+        text.push_str(&clean(name));
+        text.push('\n');
+        text.push_str(&clean(value));
+        text.push('\n');
+    }
+    text
+}

@@ -1,0 +1,157 @@
+//! Scripts that do not end, take all memory, recurse, and throw odd values.
+
+use breakpoint_script::exchange::{End, ThrownKind};
+
+use crate::driver::World;
+
+fn thrown_by(script: &str) -> breakpoint_script::exchange::Thrown {
+    World::new(script).throws()
+}
+
+#[test]
+fn an_endless_script_is_ended_with_its_line() {
+    let thrown = thrown_by(
+        "export default () => {
+           try { while (true) { Math.abs(1); } } catch (e) {} finally { for (;;) {} }
+         }",
+    );
+    assert_eq!(thrown.kind, ThrownKind::Endless);
+    assert!(
+        thrown
+            .place
+            .as_deref()
+            .is_some_and(|p| p.starts_with("script.js:2:")),
+        "{thrown:?}"
+    );
+}
+
+#[test]
+fn an_endless_regular_expression_is_ended() {
+    let thrown = thrown_by(
+        "export default () => { try { /^(a+)+$/.test('a'.repeat(40) + '!'); } catch {} for (;;) {} }",
+    );
+    assert_eq!(thrown.kind, ThrownKind::Endless);
+}
+
+#[test]
+fn endless_promises_are_ended() {
+    let thrown = thrown_by(
+        "export default async () => { const f = () => Promise.resolve().then(f); await f(); }",
+    );
+    assert_eq!(thrown.kind, ThrownKind::Endless);
+}
+
+#[test]
+fn a_vu_goes_on_after_an_endless_iteration() {
+    let mut world = World::new(
+        "export default () => { if (__ITER === 0) { for (;;) {} } console.log('fine'); }",
+    );
+    assert_eq!(world.throws().kind, ThrownKind::Endless);
+    assert_eq!(world.run(), ["fine"]);
+}
+
+#[test]
+fn memory_is_limited() {
+    let thrown = thrown_by(
+        "export default () => { const all = []; for (;;) all.push(new Array(1000).fill(1.5)); }",
+    );
+    assert_eq!(thrown.kind, ThrownKind::Memory, "{thrown:?}");
+    let thrown = thrown_by("export default () => { let s = 'abc'; for (;;) s += s; }");
+    assert!(
+        matches!(thrown.kind, ThrownKind::Memory | ThrownKind::Script),
+        "{thrown:?}"
+    );
+}
+
+#[test]
+fn calls_within_calls_are_limited() {
+    let thrown = thrown_by("export default () => { const f = () => f() + 1; f(); }");
+    assert_eq!(thrown.kind, ThrownKind::Stack, "{thrown:?}");
+    // Through host functions too.
+    let thrown = thrown_by(
+        "import { group } from 'k6';
+         export default () => { const f = () => group('g', f); f(); }",
+    );
+    assert_eq!(thrown.kind, ThrownKind::Stack, "{thrown:?}");
+    let thrown = thrown_by(
+        "export default () => { let a = []; for (let i = 0; i < 100000; i++) a = [a]; JSON.stringify(a); }",
+    );
+    assert_eq!(thrown.kind, ThrownKind::Stack, "{thrown:?}");
+}
+
+#[test]
+fn odd_values_are_described() {
+    for (value, text) in [
+        ("null", "null"),
+        ("undefined", "undefined"),
+        ("42", "42"),
+        ("'text'", "text"),
+        ("{ a: 1 }", "{\"a\":1}"),
+        ("Symbol('s')", "Symbol(s)"),
+        ("{ get a() { throw 1; } }", "[object Object]"),
+        (
+            "{ toString() { throw 1; }, toJSON() { throw 1; } }",
+            "something that has no text",
+        ),
+        (
+            "new Proxy({}, { get() { throw 1; }, ownKeys() { throw 2; } })",
+            "something that has no text",
+        ),
+        (
+            "Object.defineProperty(new Error('m'), 'stack', { get() { throw 1; } })",
+            "m",
+        ),
+        (
+            "Object.defineProperty(new Error('m'), 'message', { get() { throw 1; } })",
+            "",
+        ),
+        ("() => 1", "() => 1"),
+        ("Object.create(null)", "{}"),
+        ("10n", "10"),
+    ] {
+        let thrown = thrown_by(&format!(
+            "export default () => {{ const v = {value}; throw v; }}"
+        ));
+        assert_eq!(thrown.message, text, "{value}");
+        assert_eq!(thrown.kind, ThrownKind::Script, "{value}");
+    }
+}
+
+#[test]
+fn a_thrown_value_that_never_ends_is_ended() {
+    let end = World::new("export default () => { throw { toJSON() { for (;;) {} } }; }").iterate();
+    assert!(matches!(end, End::Threw(_)), "{end:?}");
+}
+
+#[test]
+fn a_vu_that_waits_can_be_dropped() {
+    let mut world = World::new(
+        "import { sleep } from 'k6';
+         export default () => { for (;;) { try { sleep(1); } catch (e) {} finally {} } }",
+    );
+    let mut vu = world.vu();
+    vu.call(breakpoint_script::Call {
+        function: "default".into(),
+        ..Default::default()
+    });
+    vu.turn(std::time::Duration::ZERO, Vec::new());
+    assert!(vu.is_in_call());
+    vu.break_off();
+    assert!(!vu.is_in_call());
+    vu.call(breakpoint_script::Call {
+        function: "default".into(),
+        ..Default::default()
+    });
+    vu.turn(std::time::Duration::ZERO, Vec::new());
+    drop(vu);
+}
+
+#[test]
+fn memory_of_a_vu_is_known() {
+    let mut world =
+        World::new("const big = new Array(100000).fill(0.5); export default () => big;");
+    let mut small = World::new("export default () => {}");
+    let (big, small) = (world.vu().memory(), small.vu().memory());
+    assert!(small > 10_000, "{small}");
+    assert!(big > small + 500_000, "{big} {small}");
+}
