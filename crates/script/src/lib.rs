@@ -18,6 +18,7 @@ pub mod gjson;
 mod host;
 pub(crate) mod html;
 mod http;
+pub(crate) mod jslib;
 mod modules;
 pub mod options;
 mod program;
