@@ -97,6 +97,11 @@ const MODULES: &[Builtin] = &[
         exports: &["setTimeout", "clearTimeout", "setInterval", "clearInterval"],
     },
     Builtin {
+        name: "k6/experimental/timers",
+        made: Made::Text(include_str!("api/timers.js")),
+        exports: &["setTimeout", "clearTimeout", "setInterval", "clearInterval"],
+    },
+    Builtin {
         name: "k6/crypto",
         made: Made::Exports(crate::crypto::install_crypto),
         exports: &[

@@ -11,6 +11,7 @@ use rquickjs::{Ctx, Error, Exception, Module, Result};
 use crate::LoadError;
 use crate::api;
 use crate::host::{Host, Wanted};
+use crate::jslib;
 use crate::typescript;
 
 /// Before the whole name of a module.
@@ -107,8 +108,15 @@ pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, Loa
         is_remote if is_remote => Wanted::Remote(name.to_owned()),
         _ => Wanted::Module(name.to_owned()),
     };
-    let bytes = host.read(wanted).map_err(|why| fails(&why))?;
-    loading.borrow_mut().note(name, &bytes);
+    let bytes = match (host.read(wanted), jslib::built_in(name)) {
+        (Ok(bytes), _) => {
+            loading.borrow_mut().note(name, &bytes);
+            bytes
+        }
+        // It belongs to this program, not to the script.
+        (Err(_), Some(text)) => text.as_bytes().to_vec(),
+        (Err(why), None) => return Err(fails(&why)),
+    };
     let text = String::from_utf8(bytes).map_err(|_| fails("it is not UTF-8 text"))?;
     let text: Arc<str> = prepare(name, text)?.into();
     loading

@@ -13,7 +13,10 @@ fn an_endless_script_is_ended_with_its_line() {
     let thrown = thrown_by("export default () => {\n while (true) { Math.abs(1); }\n}");
     assert_eq!(thrown.kind, ThrownKind::Endless);
     let place = thrown.place.as_deref();
-    assert!(place.is_some_and(|p| p.starts_with("script.js:2:")), "{thrown:?}");
+    assert!(
+        place.is_some_and(|p| p.starts_with("script.js:2:")),
+        "{thrown:?}"
+    );
 }
 
 #[test]
