@@ -34,9 +34,7 @@ pub(crate) fn build<'js>(
     let mut params = params::read(ctx, given)?;
     let body = read_body(ctx, body)?;
     let settings = host.http.borrow();
-    let url = Url::parse(&address)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = host.address(&address);
     let shows_body = body
         .as_ref()
         .is_some_and(|body| body.content_type.is_some());
