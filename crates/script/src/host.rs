@@ -193,9 +193,16 @@ impl Host {
     /// What is left when a call is over: it belongs to no later one.
     pub(crate) fn end_call(&self) -> Turn {
         let mut turn = self.turn.take();
-        turn.dropped
-            .extend(self.pending.borrow_mut().drain().map(|(id, _)| id));
-        turn.dropped.sort_unstable();
+        let mut left: Vec<OpId> = self
+            .pending
+            .borrow_mut()
+            .drain()
+            .map(|(id, _)| id)
+            .collect();
+        left.sort_unstable();
+        for id in left {
+            turn.drop_op(id);
+        }
         self.inbox.borrow_mut().clear();
         turn
     }
@@ -241,7 +248,7 @@ impl Host {
     /// An operation is no longer wanted.
     pub(crate) fn drop_op(&self, id: OpId) {
         if self.pending.borrow_mut().remove(&id).is_some() {
-            self.turn.borrow_mut().dropped.push(id);
+            self.turn.borrow_mut().drop_op(id);
         }
     }
 

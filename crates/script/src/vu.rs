@@ -369,15 +369,13 @@ fn note_rejection<'js>(
 /// Runs the entry module; gives its exports.
 fn evaluate<'js>(ctx: &Ctx<'js>, host: &Host) -> rquickjs::Result<Object<'js>> {
     let name = host.parts.entry.as_str();
-    let text = modules::text(host, name).map_err(|error| modules::fails(ctx, host, error))?;
-    let (module, promise) = Module::declare(ctx.clone(), name, &*text)?.eval()?;
+    let promise = Module::import(ctx, format!("{}{name}", modules::WHOLE))?;
     while ctx.execute_pending_job() {}
-    let Some(result) = promise.result::<Value>() else {
+    let Some(exports) = promise.result::<Object>() else {
         let words = "init code waits for what never happens: `await` at the top of a module";
         return Err(rquickjs::Exception::throw_message(ctx, words));
     };
-    result?;
-    let exports = module.namespace()?;
+    let exports = exports?;
     let old: Value = exports.get(modules::OLD_EXPORTS)?;
     let exports = old.into_object().unwrap_or(exports);
     if let Some(loading) = &host.loading {

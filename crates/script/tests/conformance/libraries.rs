@@ -104,3 +104,25 @@ fn addresses_are_parsed() {
     );
     assert_eq!(world.run(), ["http://a.test/b?x=1&y=2 function"]);
 }
+
+// javascript-api/jslib: the most used libraries are there without a network
+#[test]
+fn libraries_of_jslib_are_built_in() {
+    let mut world = World::new(
+        "import { randomIntBetween, randomItem, uuidv4 } from
+           'https://jslib.k6.io/k6-utils/1.4.0/index.js';
+         import papaparse from 'https://jslib.k6.io/papaparse/5.1.1/index.js';
+         import { URL } from 'https://jslib.k6.io/url/1.0.0/index.js';
+         import { FormData } from 'https://jslib.k6.io/formdata/0.0.2/index.js';
+         export default () => {
+           console.log(randomIntBetween(3, 3), randomItem(['a']), uuidv4().length);
+           console.log(JSON.stringify(papaparse.parse('a,b\\n1,2', { header: true }).data));
+           console.log(new URL('http://a.test/x').pathname, typeof new FormData().body);
+         }",
+    );
+    assert_eq!(
+        world.run(),
+        ["3 a 36", "[{\"a\":\"1\",\"b\":\"2\"}]", "/x function"]
+    );
+    assert_eq!(world.program.sources().len(), 1);
+}
