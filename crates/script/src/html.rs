@@ -48,7 +48,7 @@ impl Document {
         let mut parser = html5ever::parse_document(sink, ParseOpts::default());
         let mut rest = text;
         while !rest.is_empty() {
-            let (piece, after) = rest.split_at(rest.ceil_char_boundary(PIECE));
+            let (piece, after) = rest.split_at(piece_end(rest));
             rest = after;
             parser.process(StrTendril::from(piece));
             let tree = &parser.tokenizer.sink.sink.0.borrow().tree;
@@ -182,6 +182,12 @@ impl Document {
             _ => Vec::new(),
         }
     }
+}
+
+/// Where the first piece of a text ends.
+fn piece_end(text: &str) -> usize {
+    let ends = (PIECE..text.len()).find(|at| text.is_char_boundary(*at));
+    ends.unwrap_or(text.len())
 }
 
 /// The type of a node, as the DOM numbers them.

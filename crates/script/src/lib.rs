@@ -8,6 +8,8 @@
 //! A script is read once ([`Program::load`]); each thread makes the VUs that it runs
 //! ([`Vu::new`]), calls the script's functions ([`Vu::call`]) and takes them on ([`Vu::turn`]).
 
+#![cfg_attr(test, allow(clippy::too_many_lines, reason = "a test may be a table"))]
+
 pub(crate) mod address;
 mod api;
 pub(crate) mod bytes;

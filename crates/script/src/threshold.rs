@@ -291,8 +291,7 @@ fn split(tags: &str) -> Vec<&str> {
     let (mut parts, mut from, mut quote) = (Vec::new(), 0, None);
     for (at, c) in tags.char_indices() {
         match quote {
-            Some(open) if c == open => quote = None,
-            Some(_) => {}
+            Some(open) => quote = Some(open).filter(|open| c != *open),
             // A quote within a word is an apostrophe.
             None if (c == '"' || c == '\'') && tags[from..at].trim_end().ends_with(':') => {
                 quote = Some(c);

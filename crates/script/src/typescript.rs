@@ -46,7 +46,8 @@ pub struct StripError {
 /// Where it cannot be read, or has something that is more than types and is not supported.
 pub fn strip(source: &str, name: &str) -> Result<String, StripError> {
     let fail = |fault: Fault| {
-        let before = &source[..source.floor_char_boundary(fault.at)];
+        // A fault is where a token begins.
+        let before = source.get(..fault.at).unwrap_or(source);
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
         StripError {
@@ -332,7 +333,7 @@ impl<'s> Parser<'s> {
         )
     }
 
-    fn refuse<T>(&self, at: usize, what: &'static str) -> Parsed<T> {
+    fn refuse<T>(at: usize, what: &'static str) -> Parsed<T> {
         Err(Fault::at(at, what))
     }
 
@@ -348,7 +349,7 @@ impl<'s> Parser<'s> {
     /// Goes one level deeper.
     fn deeper<T>(&mut self, parse: impl FnOnce(&mut Self) -> Parsed<T>) -> Parsed<T> {
         if self.depth >= MAX_DEPTH {
-            return self.refuse(self.token.from, "this is nested too deep; use simpler code");
+            return Self::refuse(self.token.from, "this is nested too deep; use simpler code");
         }
         self.depth += 1;
         let parsed = parse(self);
@@ -366,24 +367,22 @@ impl<'s> Parser<'s> {
     }
 
     /// Tries to parse something that may not be there; then all is as it was.
-    fn try_parse(&mut self, trial: Trial, parse: impl FnOnce(&mut Self) -> Parsed) -> Parsed<bool> {
+    fn try_parse(&mut self, trial: Trial, parse: impl FnOnce(&mut Self) -> Parsed) -> bool {
         let key = (trial, self.token.from);
         // Once is enough: or else trials within trials take exponential time.
         if self.failed.contains(&key) {
-            return Ok(false);
+            return false;
         }
         let (token, before, depth) = (self.token, self.before, self.depth);
         let (edits, flags) = (self.edits.len(), (self.in_middle, self.no_in));
-        match parse(self) {
-            Ok(()) => Ok(true),
-            Err(_) => {
-                self.failed.insert(key);
-                (self.token, self.before, self.depth) = (token, before, depth);
-                (self.in_middle, self.no_in) = flags;
-                self.edits.truncate(edits);
-                Ok(false)
-            }
+        if parse(self).is_ok() {
+            return true;
         }
+        self.failed.insert(key);
+        (self.token, self.before, self.depth) = (token, before, depth);
+        (self.in_middle, self.no_in) = flags;
+        self.edits.truncate(edits);
+        false
     }
 
     /// Skips from an opening bracket to behind the one that closes it, without looking at what is

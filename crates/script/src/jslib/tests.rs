@@ -213,89 +213,88 @@ fn url_gives_the_classes_of_the_host() {
     );
 }
 
+const READ: &[(&str, &str)] = &[
+    ("lib.parse('a,b\\n1,2').data", r#"[["a","b"],["1","2"]]"#),
+    (
+        "lib.default.parse('a,b\\n1,2', { header: true }).data",
+        r#"[{"a":"1","b":"2"}]"#,
+    ),
+    (
+        "lib.parse('a,b\\n1,2\\n', { header: true, skipEmptyLines: true }).data.length",
+        "1",
+    ),
+    (
+        "lib.parse('a,b\\n1,2\\n', { header: true }).data.length",
+        "2",
+    ),
+    ("lib.parse('a;b\\n1;2').meta.delimiter", ";"),
+    (
+        "lib.parse('a\\tb\\r\\n1\\t2').data",
+        r#"[["a","b"],["1","2"]]"#,
+    ),
+    (
+        "lib.parse('a|b', { delimiter: '|' }).data",
+        r#"[["a","b"]]"#,
+    ),
+    (
+        r#"lib.parse('"a ""b""",c\n"x\ny",').data"#,
+        r#"[["a \"b\"","c"],["x\ny",""]]"#,
+    ),
+    (r#"lib.parse('"a",b\n1,"2"  \n').data[1]"#, r#"["1","2"]"#),
+    (r#"lib.parse('"a').errors[1].code"#, "MissingQuotes"),
+    (
+        "lib.parse('a,1,true,,x', { dynamicTyping: true }).data",
+        r#"[["a",1,true,null,"x"]]"#,
+    ),
+    (
+        "lib.parse('a,b\\n1,2', { header: true, dynamicTyping: { a: true } }).data",
+        r#"[{"a":1,"b":"2"}]"#,
+    ),
+    (
+        "lib.parse('#x\\na,b', { comments: '#' }).data",
+        r#"[["a","b"]]"#,
+    ),
+    (
+        "lib.parse('a,b\\n1,2\\n3,4', { preview: 1 }).data",
+        r#"[["a","b"]]"#,
+    ),
+    (
+        "lib.parse('a\\n1\\n2', { header: true, transform: (v) => v + '!' }).data",
+        r#"[{"a":"1!"},{"a":"2!"}]"#,
+    ),
+    (
+        "lib.parse('a b,c\\n1,2', { header: true, transformHeader: (h) => h.trim()[0] })\
+      .meta.fields",
+        r#"["a","c"]"#,
+    ),
+    (
+        "lib.parse('a,a\\n1,2', { header: true }).data",
+        r#"[{"a":"1","a_1":"2"}]"#,
+    ),
+    (
+        "lib.parse('a,b\\n1\\n1,2,3', { header: true }).errors.map((e) => e.code)",
+        r#"["TooFewFields","TooManyFields"]"#,
+    ),
+    ("lib.parse('').data", "[]"),
+    ("lib.parse('\\ufeffa,b').data", r#"[["a","b"]]"#),
+    (
+        "let n = 0; lib.parse('a,b\\nc,d\\ne,f', { step: (r, p) => { n++; if (n === 2) \
+      p.abort() } }).meta.aborted + ' ' + n",
+        "true 2",
+    ),
+    (
+        "let r; lib.parse('a,b', { complete: (x) => { r = x } }); r.data",
+        r#"[["a","b"]]"#,
+    ),
+    (
+        "lib.parse('a,b\\n , \\n', { skipEmptyLines: 'greedy' }).data",
+        r#"[["a","b"]]"#,
+    ),
+];
+
 #[test]
 fn csv_is_read() {
-    all(
-        "papaparse",
-        &[
-            ("lib.parse('a,b\\n1,2').data", r#"[["a","b"],["1","2"]]"#),
-            (
-                "lib.default.parse('a,b\\n1,2', { header: true }).data",
-                r#"[{"a":"1","b":"2"}]"#,
-            ),
-            (
-                "lib.parse('a,b\\n1,2\\n', { header: true, skipEmptyLines: true }).data.length",
-                "1",
-            ),
-            (
-                "lib.parse('a,b\\n1,2\\n', { header: true }).data.length",
-                "2",
-            ),
-            ("lib.parse('a;b\\n1;2').meta.delimiter", ";"),
-            (
-                "lib.parse('a\\tb\\r\\n1\\t2').data",
-                r#"[["a","b"],["1","2"]]"#,
-            ),
-            (
-                "lib.parse('a|b', { delimiter: '|' }).data",
-                r#"[["a","b"]]"#,
-            ),
-            (
-                r#"lib.parse('"a ""b""",c\n"x\ny",').data"#,
-                r#"[["a \"b\"","c"],["x\ny",""]]"#,
-            ),
-            (r#"lib.parse('"a",b\n1,"2"  \n').data[1]"#, r#"["1","2"]"#),
-            (r#"lib.parse('"a').errors[1].code"#, "MissingQuotes"),
-            (
-                "lib.parse('a,1,true,,x', { dynamicTyping: true }).data",
-                r#"[["a",1,true,null,"x"]]"#,
-            ),
-            (
-                "lib.parse('a,b\\n1,2', { header: true, dynamicTyping: { a: true } }).data",
-                r#"[{"a":1,"b":"2"}]"#,
-            ),
-            (
-                "lib.parse('#x\\na,b', { comments: '#' }).data",
-                r#"[["a","b"]]"#,
-            ),
-            (
-                "lib.parse('a,b\\n1,2\\n3,4', { preview: 1 }).data",
-                r#"[["a","b"]]"#,
-            ),
-            (
-                "lib.parse('a\\n1\\n2', { header: true, transform: (v) => v + '!' }).data",
-                r#"[{"a":"1!"},{"a":"2!"}]"#,
-            ),
-            (
-                "lib.parse('a b,c\\n1,2', { header: true, transformHeader: (h) => h.trim()[0] })\
-              .meta.fields",
-                r#"["a","c"]"#,
-            ),
-            (
-                "lib.parse('a,a\\n1,2', { header: true }).data",
-                r#"[{"a":"1","a_1":"2"}]"#,
-            ),
-            (
-                "lib.parse('a,b\\n1\\n1,2,3', { header: true }).errors.map((e) => e.code)",
-                r#"["TooFewFields","TooManyFields"]"#,
-            ),
-            ("lib.parse('').data", "[]"),
-            ("lib.parse('\\ufeffa,b').data", r#"[["a","b"]]"#),
-            (
-                "let n = 0; lib.parse('a,b\\nc,d\\ne,f', { step: (r, p) => { n++; if (n === 2) \
-              p.abort() } }).meta.aborted + ' ' + n",
-                "true 2",
-            ),
-            (
-                "let r; lib.parse('a,b', { complete: (x) => { r = x } }); r.data",
-                r#"[["a","b"]]"#,
-            ),
-            (
-                "lib.parse('a,b\\n , \\n', { skipEmptyLines: 'greedy' }).data",
-                r#"[["a","b"]]"#,
-            ),
-        ],
-    );
+    all("papaparse", READ);
 }
 
 #[test]

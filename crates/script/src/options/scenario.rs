@@ -336,22 +336,7 @@ impl<'v> Fields<'_, 'v> {
                     max_vus,
                 }
             }
-            "externally-controlled" => {
-                let vus = self.count("vus", 1)?;
-                let max_vus = self.count("maxVUs", vus)?;
-                if max_vus < vus || max_vus == 0 {
-                    let words = format!("is {max_vus}; it must be `vus` ({vus}) or more, and 1");
-                    return Err(self.at.member("maxVUs").error(&words));
-                }
-                // 0 is for ever.
-                let duration = self.needed("duration")?.duration()?;
-                let duration = Some(duration).filter(|duration| !duration.is_zero());
-                Executor::ExternallyControlled {
-                    vus,
-                    max_vus,
-                    duration,
-                }
-            }
+            "externally-controlled" => self.external()?,
             other => {
                 let words = format!(
                     "is {}; it must be one of `shared-iterations`, `per-vu-iterations`, \
@@ -361,6 +346,23 @@ impl<'v> Fields<'_, 'v> {
                 );
                 return Err(self.at.member("executor").error(&words));
             }
+        })
+    }
+
+    fn external(&mut self) -> Result<Executor, OptionsError> {
+        let vus = self.count("vus", 1)?;
+        let max_vus = self.count("maxVUs", vus)?;
+        if max_vus < vus || max_vus == 0 {
+            let words = format!("is {max_vus}; it must be `vus` ({vus}) or more, and 1");
+            return Err(self.at.member("maxVUs").error(&words));
+        }
+        // 0 is for ever.
+        let duration = self.needed("duration")?.duration()?;
+        let duration = Some(duration).filter(|duration| !duration.is_zero());
+        Ok(Executor::ExternallyControlled {
+            vus,
+            max_vus,
+            duration,
         })
     }
 }

@@ -55,9 +55,16 @@ fn expressions_are_read() {
     );
 }
 
+/// A metric's text, its name, and its tags.
+type Case = (
+    &'static str,
+    &'static str,
+    &'static [(&'static str, &'static str)],
+);
+
 #[test]
 fn a_metric_may_have_tags() {
-    let cases: [(&str, &str, &[(&str, &str)]); 9] = [
+    let cases: [Case; 9] = [
         ("checks", "checks", &[]),
         ("checks{}", "checks", &[]),
         ("checks{check:is ok}", "checks", &[("check", "is ok")]),

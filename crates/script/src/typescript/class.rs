@@ -88,7 +88,7 @@ impl<'s> Parser<'s> {
     fn member(&mut self, is_derived: bool) -> Parsed {
         let (from, edits) = (self.token.from, self.edits.len());
         if self.is("@") {
-            return self.refuse(from, "decorators are not supported");
+            return Self::refuse(from, "decorators are not supported");
         }
         if self.is("static") && self.is_token(self.after(self.token)?, "{") {
             self.next()?;

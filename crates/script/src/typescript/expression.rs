@@ -183,7 +183,7 @@ impl<'s> Parser<'s> {
     fn arrow(&mut self) -> Parsed<bool> {
         let trial = Trial::Arrow(self.in_middle);
         if self.is("(") || self.is("<") {
-            return self.try_parse(trial, Self::arrow_of_list);
+            return Ok(self.try_parse(trial, Self::arrow_of_list));
         }
         if !self.is_name() {
             return Ok(false);
@@ -191,10 +191,10 @@ impl<'s> Parser<'s> {
         let after = self.after(self.token)?;
         if self.is("async") && !after.after_line {
             if self.is_token(after, "(") || self.is_token(after, "<") {
-                return self.try_parse(trial, |parser| {
+                return Ok(self.try_parse(trial, |parser| {
                     parser.next()?;
                     parser.arrow_of_list()
-                });
+                }));
             }
             if after.kind == Kind::Name && self.is_token(self.after(after)?, "=>") {
                 self.next()?;
@@ -308,7 +308,7 @@ impl<'s> Parser<'s> {
                     }
                     "++" | "--" if !self.token.after_line => self.next()?,
                     "<" => {
-                        if !self.try_parse(Trial::TypeArguments, Self::called_types)? {
+                        if !self.try_parse(Trial::TypeArguments, Self::called_types) {
                             return Ok(());
                         }
                     }
@@ -376,7 +376,7 @@ impl<'s> Parser<'s> {
                 }
                 "[" => self.array(),
                 "{" => self.apart(Self::object),
-                "@" => self.refuse(self.token.from, "decorators are not supported"),
+                "@" => Self::refuse(self.token.from, "decorators are not supported"),
                 _ => Err(self.unexpected("an expression")),
             },
             Kind::End => Err(self.unexpected("an expression")),
@@ -532,7 +532,7 @@ impl<'s> Parser<'s> {
     fn parameter(&mut self, is_constructor: bool, list: &mut Parameters<'s>) -> Parsed {
         let from = self.token.from;
         if self.is("@") {
-            return self.refuse(from, "decorators are not supported");
+            return Self::refuse(from, "decorators are not supported");
         }
         let mut is_property = false;
         let modifiers = ["public", "private", "protected", "readonly", "override"];

@@ -68,10 +68,10 @@ fn skip(source: &str, mut at: usize) -> Parsed<(usize, bool)> {
         let rest = &source[at..];
         if rest.starts_with("//") {
             at += rest.find(is_line_end).unwrap_or(rest.len());
-        } else if rest.starts_with("/*") {
-            let end = rest[2..].find("*/");
+        } else if let Some(inside) = rest.strip_prefix("/*") {
+            let end = inside.find("*/");
             let end = end.ok_or_else(|| Fault::at(at, "the comment has no end"))?;
-            after_line |= rest[..end].contains(is_line_end);
+            after_line |= inside[..end].contains(is_line_end);
             at += end + 4;
         } else {
             match rest.chars().next() {
@@ -196,11 +196,8 @@ fn regex(rest: &str, from: usize) -> Parsed<usize> {
     let mut chars = rest.char_indices().skip(1);
     while let Some((at, c)) = chars.next() {
         match c {
-            '\\' => {
-                if chars.next().is_none_or(|(_, c)| is_line_end(c)) {
-                    break;
-                }
-            }
+            '\\' if chars.next().is_none_or(|(_, c)| is_line_end(c)) => break,
+            '\\' => {}
             '[' => in_class = true,
             ']' => in_class = false,
             '/' if !in_class => {

@@ -75,7 +75,7 @@ impl<'s> Parser<'s> {
             self.next()?;
             if self.is("=") {
                 let words = "`import x = ..` is not supported; use `import x from`";
-                return self.refuse(from, words);
+                return Self::refuse(from, words);
             }
             import.others = (self.token.from, self.token.from);
             let to = if self.is(",") {
@@ -195,7 +195,7 @@ impl<'s> Parser<'s> {
         }
         if self.is("=") || self.is("import") || (self.is("as") && self.is_token(after, "namespace"))
         {
-            return self.refuse(
+            return Self::refuse(
                 from,
                 "this kind of export is not supported; use `export default`",
             );
@@ -212,9 +212,9 @@ impl<'s> Parser<'s> {
                 self.skip_brackets()?;
             }
             if self.take("from")? {
-                self.module_name()?
+                self.module_name()?;
             } else {
-                self.semicolon()?
+                self.semicolon()?;
             }
             self.edits.truncate(edits);
             self.blank_statement(from, self.before);
@@ -237,7 +237,7 @@ impl<'s> Parser<'s> {
             "class" => self.class(),
             "declare" => self.declaration(from),
             "interface" | "type" | "abstract" | "namespace" | "module" => self.contextual(from),
-            "@" => self.refuse(start, "decorators are not supported"),
+            "@" => Self::refuse(start, "decorators are not supported"),
             _ => Err(self.unexpected("a declaration")),
         }
     }

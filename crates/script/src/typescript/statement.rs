@@ -13,7 +13,7 @@ impl<'s> Parser<'s> {
             return match self.text() {
                 "{" => self.block(),
                 ";" => self.next(),
-                "@" => self.refuse(self.token.from, "decorators are not supported"),
+                "@" => Self::refuse(self.token.from, "decorators are not supported"),
                 _ => self.expression_statement(),
             };
         }
@@ -85,7 +85,7 @@ impl<'s> Parser<'s> {
             "namespace" | "module" if !after.after_line => {
                 let is_block = after.kind == Kind::Name || after.kind == Kind::String;
                 if is_block {
-                    return self.refuse(from, "namespaces are not supported; use a module");
+                    return Self::refuse(from, "namespaces are not supported; use a module");
                 }
                 self.expression_statement()
             }
