@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use breakpoint_coroutine::wait;
 use rquickjs::{Ctx, Exception};
+use url::Url;
 
 use crate::exchange::{
     Happened, MetricKind, Op, OpId, PrintLevel, Printed, Sample, Tags, Thrown, ThrownKind, Turn,
@@ -16,10 +17,15 @@ use crate::exchange::{
 };
 use crate::http::{Exchange, Jars, Pending};
 use crate::program::{Loading, Parts};
-use crate::vu::{Call, CallKind, VuIdentity};
+use crate::thrown::cut;
+use crate::vu::{Call, CallKind, ScenarioFacts, VuIdentity};
 
 /// Most check names, with tags, that are kept ready.
 const MOST_READY_TAGS: usize = 1_000;
+
+/// Most addresses that are kept, and the longest of them, bytes.
+const MOST_ADDRESSES: usize = 32;
+const LONGEST_ADDRESS: usize = 512;
 
 /// Longest line that a script prints, bytes; the rest is cut.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -93,6 +99,8 @@ pub(crate) struct Host {
     pub(crate) pending: RefCell<HashMap<OpId, Pending>>,
     pub(crate) jars: RefCell<Jars>,
     pub(crate) http: RefCell<crate::http::Settings>,
+    /// Addresses that were understood before.
+    pub(crate) addresses: RefCell<HashMap<String, Option<Url>>>,
     /// Promises that were rejected while nobody waited for them, by a number of theirs.
     pub(crate) rejected: RefCell<Vec<(u64, Thrown)>>,
     /// What the last scenario added to `__ENV`.
@@ -136,6 +144,7 @@ impl Host {
             pending: RefCell::default(),
             jars: RefCell::default(),
             http: RefCell::new(http),
+            addresses: RefCell::default(),
             rejected: RefCell::default(),
             scenario_env: RefCell::default(),
         })
@@ -175,26 +184,38 @@ impl Host {
         self.inbox.borrow_mut().clear();
         self.rejected.borrow_mut().clear();
         let mut tags = self.tags.borrow_mut();
-        tags.groups.clear();
-        if call.kind != CallKind::Iteration || !self.same_scenario(&call) {
+        let is_same = call.kind == CallKind::Iteration && self.is_in(&call.scenario);
+        if !is_same {
             tags.own.clear();
         }
-        tags.renew();
+        if !is_same || !tags.groups.is_empty() {
+            tags.groups.clear();
+            tags.renew();
+        }
         *self.call.borrow_mut() = Some(call);
     }
 
-    fn same_scenario(&self, call: &Call) -> bool {
-        let last = self.call.borrow();
-        last.as_ref()
-            .is_some_and(|last| last.scenario.name == call.scenario.name)
+    /// Whether the last call belonged to this scenario, with the same tags.
+    fn is_in(&self, scenario: &Arc<ScenarioFacts>) -> bool {
+        self.call.borrow().as_ref().is_some_and(|last| {
+            Arc::ptr_eq(&last.scenario, scenario)
+                || last.scenario.name == scenario.name && last.scenario.tags == scenario.tags
+        })
     }
 
     /// What is left when a call is over: it belongs to no later one.
     pub(crate) fn end_call(&self) -> Turn {
         let mut turn = self.turn.take();
-        turn.dropped
-            .extend(self.pending.borrow_mut().drain().map(|(id, _)| id));
-        turn.dropped.sort_unstable();
+        let mut left: Vec<OpId> = self
+            .pending
+            .borrow_mut()
+            .drain()
+            .map(|(id, _)| id)
+            .collect();
+        left.sort_unstable();
+        for id in left {
+            turn.drop_op(id);
+        }
         self.inbox.borrow_mut().clear();
         turn
     }
@@ -240,7 +261,7 @@ impl Host {
     /// An operation is no longer wanted.
     pub(crate) fn drop_op(&self, id: OpId) {
         if self.pending.borrow_mut().remove(&id).is_some() {
-            self.turn.borrow_mut().dropped.push(id);
+            self.turn.borrow_mut().drop_op(id);
         }
     }
 
@@ -330,15 +351,29 @@ impl Host {
     }
 
     /// A line of the script's.
-    pub(crate) fn print(&self, level: PrintLevel, mut text: String) {
-        if text.len() > LONGEST_LINE {
-            text.truncate(text.floor_char_boundary(LONGEST_LINE));
-            text.push_str(" ..");
-        }
+    pub(crate) fn print(&self, level: PrintLevel, text: String) {
+        let text = cut(text, LONGEST_LINE);
         let printed = &mut self.turn.borrow_mut().printed;
         if printed.len() < MOST_LINES {
             printed.push(Printed { level, text });
         }
+    }
+
+    /// An address of HTTP; scripts ask the same ones again and again.
+    pub(crate) fn address(&self, text: &str) -> Option<Url> {
+        let mut known = self.addresses.borrow_mut();
+        if let Some(url) = known.get(text) {
+            return url.clone();
+        }
+        let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        let url = Url::parse(text).ok().filter(is_http);
+        if known.len() >= MOST_ADDRESSES {
+            known.clear();
+        }
+        if text.len() <= LONGEST_ADDRESS {
+            known.insert(text.to_owned(), url.clone());
+        }
+        url
     }
 
     /// The tags of everything at this point of the script.

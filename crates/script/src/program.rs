@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use breakpoint_coroutine::bytecode::Bytecode;
 use serde_json::Value;
 
 use crate::exchange::MetricKind;
@@ -98,7 +99,10 @@ pub struct Metric {
 /// What was found while a script was loaded.
 #[derive(Debug, Default)]
 pub(crate) struct Loading {
+    /// The texts of the script's own modules.
     pub(crate) modules: BTreeMap<String, Arc<str>>,
+    /// All modules, those of k6 included, compiled.
+    pub(crate) codes: BTreeMap<String, Bytecode>,
     pub(crate) files: BTreeMap<String, Arc<[u8]>>,
     pub(crate) sources: BTreeMap<String, Source>,
     pub(crate) metrics: Vec<Metric>,
@@ -127,7 +131,7 @@ pub(crate) struct Parts {
     pub(crate) entry: String,
     pub(crate) given: Given,
     pub(crate) options: Value,
-    pub(crate) modules: BTreeMap<String, Arc<str>>,
+    pub(crate) codes: BTreeMap<String, Bytecode>,
     pub(crate) files: BTreeMap<String, Arc<[u8]>>,
     pub(crate) arrays: BTreeMap<String, Arc<[Box<str>]>>,
     pub(crate) metrics: Vec<Metric>,
@@ -155,7 +159,7 @@ impl Program {
             entry: crate::modules::plain(&entry.to_string_lossy()),
             given: given.clone(),
             options: Value::Null,
-            modules: BTreeMap::new(),
+            codes: BTreeMap::new(),
             files: BTreeMap::new(),
             arrays: BTreeMap::new(),
             metrics: Vec::new(),
@@ -177,7 +181,7 @@ impl Program {
                 .map_err(|error| LoadError::new(format!("`options` cannot be read: {error}")))?,
             None => Value::Object(serde_json::Map::new()),
         };
-        parts.modules = found.modules;
+        parts.codes = found.codes;
         parts.files = found.files;
         parts.arrays = found.arrays;
         parts.metrics = found.metrics;

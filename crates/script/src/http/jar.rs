@@ -93,7 +93,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
         let mut pairs = Vec::new();
         let jars = own.jars.borrow();
         jars.each(jar, &url, |name, value| {
-            pairs.push((name.to_owned(), value.to_owned()))
+            pairs.push((name.to_owned(), value.to_owned()));
         });
         for (index, (name, value)) in pairs.into_iter().enumerate() {
             all.set(index * 2, name)?;

@@ -254,7 +254,7 @@ pub(super) fn compress(ctx: &Ctx<'_>, bytes: &[u8], how: &str) -> Result<Vec<u8>
 
 /// Reads an object's values: of use to other modules.
 pub(crate) fn tags_of<'js>(ctx: &Ctx<'js>, tags: &Value<'js>) -> Result<Vec<(String, String)>> {
-    if tags.as_object().map(Object::is_empty).unwrap_or(true) {
+    if tags.as_object().is_none_or(Object::is_empty) {
         return Ok(Vec::new());
     }
     pairs(ctx, tags)

@@ -72,8 +72,8 @@ fn a_script_waits_within_callbacks() {
     assert!(world.thought > Duration::from_secs(5));
 }
 
-// javascript-api/k6/group: "returns the return value of fn"; using-k6/tags-and-groups: nested groups
-// are joined by `::`
+// javascript-api/k6/group: "returns the return value of fn"; using-k6/tags-and-groups: groups within
+// groups are joined by `::`
 #[test]
 fn groups_nest_and_tag_what_is_in_them() {
     let mut world = World::new(
@@ -298,13 +298,14 @@ fn what_an_async_function_throws_ends_the_iteration() {
     let mut world = World::new(
         "export default async function () {
            setTimeout(() => console.log('never'), 1000);
+           clearTimeout(setTimeout(() => console.log('never'), 1));
            await null;
            throw new TypeError('later');
          }",
     );
     let thrown = world.throws();
     assert_eq!(thrown.message, "TypeError: later");
-    assert_eq!(world.dropped.len(), 1);
+    assert!(world.dropped.is_empty(), "it never began");
     assert!(world.printed.is_empty());
 }
 
@@ -384,4 +385,16 @@ fn a_rejection_that_nobody_handles_fails_the_iteration() {
          }",
     );
     assert_eq!(world.run(), ["caught"]);
+}
+
+#[test]
+fn what_is_left_of_an_iteration_that_throws_is_dropped() {
+    let mut world = World::new(
+        "import { sleep } from 'k6';
+         export default () => {
+           setTimeout(() => console.log('never'), 9000); sleep(1); throw 'out';
+         }",
+    );
+    assert_eq!(world.throws().message, "out");
+    assert_eq!(world.dropped.len(), 1);
 }

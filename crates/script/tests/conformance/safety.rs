@@ -10,19 +10,25 @@ fn thrown_by(script: &str) -> breakpoint_script::exchange::Thrown {
 
 #[test]
 fn an_endless_script_is_ended_with_its_line() {
-    let thrown = thrown_by(
-        "export default () => {
-           try { while (true) { Math.abs(1); } } catch (e) {} finally { for (;;) {} }
-         }",
-    );
+    let thrown = thrown_by("export default () => {\n while (true) { Math.abs(1); }\n}");
     assert_eq!(thrown.kind, ThrownKind::Endless);
+    let place = thrown.place.as_deref();
     assert!(
-        thrown
-            .place
-            .as_deref()
-            .is_some_and(|p| p.starts_with("script.js:2:")),
+        place.is_some_and(|p| p.starts_with("script.js:2:")),
         "{thrown:?}"
     );
+}
+
+#[test]
+fn an_endless_script_does_not_catch_its_end() {
+    let mut world = World::new(
+        "export default () => {
+           try { while (true) { Math.abs(1); } } catch (e) { console.log('caught'); }
+           finally { for (;;) {} }
+         }",
+    );
+    assert_eq!(world.throws().kind, ThrownKind::Endless);
+    assert!(world.printed.is_empty());
 }
 
 #[test]
@@ -105,7 +111,7 @@ fn odd_values_are_described() {
             "Object.defineProperty(new Error('m'), 'message', { get() { throw 1; } })",
             "",
         ),
-        ("() => 1", "() => 1"),
+        ("() => 1", "function v() {\n    [native code]\n}"),
         ("Object.create(null)", "{}"),
         ("10n", "10"),
     ] {
