@@ -1276,7 +1276,10 @@ fn flags_that_do_not_go_with_k6_or_without_it_are_refused() {
     refused(
         DEMO,
         &native,
-        &["--script dir/my script.js", "only the engines `script` and `k6`"],
+        &[
+            "--script dir/my script.js",
+            "only the engines `script` and `k6`",
+        ],
     );
 }
 
