@@ -27,10 +27,6 @@ const MOST_READY_TAGS: usize = 1_000;
 const MOST_ADDRESSES: usize = 32;
 const LONGEST_ADDRESS: usize = 512;
 
-/// The most bytes that a script may have begun, measured and named without waiting: what the
-/// interpreter's own limit does not see.
-const MOST_BYTES: usize = 256 * 1024 * 1024;
-
 /// The most operations that a script may have going.
 const MOST_PENDING: usize = 100_000;
 
@@ -247,13 +243,15 @@ impl Host {
         Ok(())
     }
 
-    /// Takes room for something that the script makes outside of its own memory.
+    /// Takes room for something that the script makes outside of its interpreter's memory, of which
+    /// it may have as much again before it waits.
     pub(crate) fn take_room(&self, ctx: &Ctx<'_>, bytes: usize) -> rquickjs::Result<()> {
         let all = self.bytes.get().saturating_add(bytes);
-        if all > MOST_BYTES {
+        let most = self.parts.given.memory_limit;
+        if all > most {
             let words = format!(
                 "the script began and measured more than {} MiB without waiting",
-                MOST_BYTES >> 20
+                most >> 20
             );
             return Err(Exception::throw_range(ctx, &words));
         }
