@@ -59,10 +59,8 @@
   // when it is asked for.
   class Response {
     #raw;
-    #made = {};
-    #sent;
     constructor(raw, sent) {
-      this.#sent = typeof sent === 'string' ? sent : '';
+      raw[19] = sent;
       this.status = raw[0];
       this.status_text = raw[1];
       this.url = raw[2];
@@ -75,27 +73,27 @@
       this.#raw = raw;
     }
     get headers() {
-      return (this.#made.headers ??= headersOf(this.#raw[9]));
+      return (this.#raw.headers ??= headersOf(this.#raw[9]));
     }
     get cookies() {
-      return (this.#made.cookies ??= cookiesOf(this.#raw[9]));
+      return (this.#raw.cookies ??= cookiesOf(this.#raw[9]));
     }
     get timings() {
-      return (this.#made.timings ??= timingsOf(this.#raw));
+      return (this.#raw.timings ??= timingsOf(this.#raw));
     }
     get request() {
-      if (this.#made.request === undefined) {
+      if (this.#raw.request === undefined) {
         const headers = {};
-        pairs(this.#raw[17], (name, value) => (headers[canonical(name)] ??= []).push(value));
-        this.#made.request = {
+        pairs(this.#raw[17] ?? '', (name, value) => (headers[canonical(name)] ??= []).push(value));
+        this.#raw.request = {
           method: this.#raw[16],
           url: this.#raw[2],
           headers,
-          body: this.#raw[18] ?? this.#sent,
+          body: this.#raw[18] ?? (typeof this.#raw[19] === 'string' ? this.#raw[19] : ''),
           cookies: {},
         };
       }
-      return this.#made.request;
+      return this.#raw.request;
     }
     get tls_version() {
       return '';
@@ -113,18 +111,18 @@
         );
       }
       if (selector !== undefined) return host.select(textOf(this.body), String(selector));
-      if (!('json' in this.#made)) {
+      if (!('json' in this.#raw)) {
         try {
-          this.#made.json = JSON.parse(textOf(this.body));
+          this.#raw.json = JSON.parse(textOf(this.body));
         } catch (error) {
           throw new Error(`the body is no JSON: ${error.message}`);
         }
       }
-      return this.#made.json;
+      return this.#raw.json;
     }
     html(selector) {
       if (this.body === null) throw new Error('the body is null, so it is no HTML');
-      const page = (this.#made.html ??= require('k6/html').parseHTML(textOf(this.body)));
+      const page = (this.#raw.html ??= require('k6/html').parseHTML(textOf(this.body)));
       return selector === undefined ? page : page.find(String(selector));
     }
     submitForm({ formSelector = 'form', fields = {}, submitSelector, params } = {}) {

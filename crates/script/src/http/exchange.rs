@@ -256,7 +256,9 @@ impl Exchange {
             to.set(index, part.as_secs_f64() * 1e3)?;
         }
         to.set(16, self.method)?;
-        to.set(17, lines(&self.headers))?;
+        if !self.headers.is_empty() {
+            to.set(17, lines(&self.headers))?;
+        }
         if self.shows_body {
             let body = self.body.as_deref().map(String::from_utf8_lossy);
             to.set(18, body.unwrap_or_default().as_ref())?;
@@ -324,12 +326,14 @@ impl Exchange {
 pub(crate) fn lines(headers: &[(String, String)]) -> String {
     let mut text = String::with_capacity(headers.len() * 32);
     for (name, value) in headers {
-        // A header has no line break; should one come nevertheless, it ends no line here.
-        let clean = |part: &str| part.replace(['\r', '\n'], " ");
-        text.push_str(&clean(name));
-        text.push('\n');
-        text.push_str(&clean(value));
-        text.push('\n');
+        for part in [name, value] {
+            // A header has no line break; should one come nevertheless, it ends no line here.
+            match part.contains(['\r', '\n']) {
+                breaks if breaks => text.push_str(&part.replace(['\r', '\n'], " ")),
+                _ => text.push_str(part),
+            }
+            text.push('\n');
+        }
     }
     text
 }

@@ -34,9 +34,7 @@ pub(crate) fn build<'js>(
     let mut params = params::read(ctx, given)?;
     let body = read_body(ctx, body)?;
     let settings = host.http.borrow();
-    let url = Url::parse(&address)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
+    let url = host.address(&address);
     let shows_body = body
         .as_ref()
         .is_some_and(|body| body.content_type.is_some());
@@ -63,6 +61,8 @@ pub(crate) fn build<'js>(
         let compression = compression.clone();
         params.header("Content-Encoding", || compression);
     }
+    let bytes = body.as_ref().map_or(0, Vec::len) + address.len() + params.bytes();
+    host.take_room(ctx, bytes)?;
     let name = params
         .name()
         .or(name)
