@@ -227,6 +227,7 @@ fn broken_pages_and_selectors_are_bounded() {
         ("parseHTML('<p>a<p>b</div><td>').find('p').size()", "2"),
         ("parseHTML('<div>'.repeat(400)).find('div').size()", "400"),
         ("parseHTML(null).text()", "null"),
+        ("parseHTML('<p>\\ud800').text() === '\\ufffd'", "true"),
     ] {
         assert_eq!(eval(install_html, script), wanted, "{script}");
     }

@@ -373,7 +373,7 @@
   // Made once a node is asked for: two of them may be the same node.
   function element(ask, id) { return new Element(ask, id); }
 
-  function parseHTML(text) { return new Selection(parse(String(text)), [0]); }
+  function parseHTML(text) { return new Selection(parse(String(text).toWellFormed()), [0]); }
 
   return { parseHTML, Selection, Element, Attribute };
 })
