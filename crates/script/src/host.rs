@@ -28,7 +28,7 @@ const MOST_ADDRESSES: usize = 32;
 const LONGEST_ADDRESS: usize = 512;
 
 /// The most operations that a script may have going.
-const MOST_PENDING: usize = 100_000;
+const MOST_PENDING: usize = 10_000;
 
 /// The most tags of its own that a script may set for all that follows, and the longest of them.
 const MOST_TAGS: usize = 1_000;
@@ -113,6 +113,8 @@ pub(crate) struct Host {
     pub(crate) http: RefCell<crate::http::Settings>,
     /// Addresses that were understood before.
     pub(crate) addresses: RefCell<HashMap<String, Option<Url>>>,
+    /// This call was short of memory before.
+    pub(crate) was_short: Cell<bool>,
     /// Promises that were rejected while nobody waited for them, by a number of theirs.
     pub(crate) rejected: RefCell<Vec<(u64, Thrown)>>,
     /// What the last scenario added to `__ENV`.
@@ -158,6 +160,7 @@ impl Host {
             jars: RefCell::default(),
             http: RefCell::new(http),
             addresses: RefCell::default(),
+            was_short: Cell::default(),
             rejected: RefCell::default(),
             scenario_env: RefCell::default(),
         })
@@ -197,6 +200,7 @@ impl Host {
         *self.ended.borrow_mut() = None;
         self.inbox.borrow_mut().clear();
         self.rejected.borrow_mut().clear();
+        self.was_short.set(false);
         let mut tags = self.tags.borrow_mut();
         let is_same = call.kind == CallKind::Iteration && self.is_in(&call.scenario);
         if !is_same {

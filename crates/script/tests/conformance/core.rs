@@ -75,8 +75,8 @@ fn a_script_waits_within_callbacks() {
     assert!(world.thought > Duration::from_secs(5));
 }
 
-// javascript-api/k6/group: "returns the return value of fn"; using-k6/tags-and-groups: groups within
-// groups are joined by `::`
+// javascript-api/k6/group: "returns the return value of fn"; using-k6/tags-and-groups: those within
+// others are joined by `::`
 #[test]
 fn groups_nest_and_tag_what_is_in_them() {
     let mut world = World::new(
