@@ -43,8 +43,8 @@ impl Turn {
 /// When a script goes on.
 #[derive(Debug, Default)]
 pub enum Until {
-    /// This has ended: a call that blocks the script. What else happens meanwhile is kept by the
-    /// driver, which brings it along in order.
+    /// All of these have ended: a call that blocks the script. What else happens meanwhile is kept
+    /// by the driver, which brings it along in order. Coming back earlier does no harm.
     Ended(Vec<OpId>),
     /// Anything happened: the script waits in its event loop.
     #[default]

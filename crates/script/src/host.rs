@@ -27,6 +27,16 @@ const MOST_READY_TAGS: usize = 1_000;
 const MOST_ADDRESSES: usize = 32;
 const LONGEST_ADDRESS: usize = 512;
 
+/// The most operations that a script may have going.
+const MOST_PENDING: usize = 10_000;
+
+/// The most tags of its own that a script may set for all that follows, and the longest of them.
+const MOST_TAGS: usize = 1_000;
+const LONGEST_TAG: usize = 64 * 1024;
+
+/// The longest name of a check whose tags are kept ready, bytes.
+const LONGEST_READY: usize = 256;
+
 /// Longest line that a script prints, bytes; the rest is cut.
 const LONGEST_LINE: usize = 64 * 1024;
 
@@ -93,6 +103,8 @@ pub(crate) struct Host {
     turn: RefCell<Turn>,
     inbox: RefCell<VecDeque<(OpId, Happened)>>,
     last_op: Cell<u64>,
+    /// Bytes since it last waited.
+    bytes: Cell<usize>,
     taken_up: Cell<Instant>,
     ended: RefCell<Option<Ended>>,
     pub(crate) tags: RefCell<BaseTags>,
@@ -101,6 +113,8 @@ pub(crate) struct Host {
     pub(crate) http: RefCell<crate::http::Settings>,
     /// Addresses that were understood before.
     pub(crate) addresses: RefCell<HashMap<String, Option<Url>>>,
+    /// This call was short of memory before.
+    pub(crate) was_short: Cell<bool>,
     /// Promises that were rejected while nobody waited for them, by a number of theirs.
     pub(crate) rejected: RefCell<Vec<(u64, Thrown)>>,
     /// What the last scenario added to `__ENV`.
@@ -138,6 +152,7 @@ impl Host {
             turn: RefCell::default(),
             inbox: RefCell::default(),
             last_op: Cell::new(0),
+            bytes: Cell::new(0),
             taken_up: Cell::new(Instant::now()),
             ended: RefCell::default(),
             tags: RefCell::default(),
@@ -145,6 +160,7 @@ impl Host {
             jars: RefCell::default(),
             http: RefCell::new(http),
             addresses: RefCell::default(),
+            was_short: Cell::default(),
             rejected: RefCell::default(),
             scenario_env: RefCell::default(),
         })
@@ -153,6 +169,7 @@ impl Host {
     /// The script runs from now on without waiting.
     pub(crate) fn is_taken_up(&self, now: Duration) {
         self.now.set(now);
+        self.bytes.set(0);
         self.taken_up.set(Instant::now());
     }
 
@@ -183,6 +200,7 @@ impl Host {
         *self.ended.borrow_mut() = None;
         self.inbox.borrow_mut().clear();
         self.rejected.borrow_mut().clear();
+        self.was_short.set(false);
         let mut tags = self.tags.borrow_mut();
         let is_same = call.kind == CallKind::Iteration && self.is_in(&call.scenario);
         if !is_same {
@@ -226,6 +244,53 @@ impl Host {
         if self.ended.borrow().is_some() {
             return Err(Exception::throw_message(ctx, "the script has been ended"));
         }
+        Ok(())
+    }
+
+    /// Takes room for something that the script makes outside of its interpreter's memory, of which
+    /// it may have as much again before it waits.
+    pub(crate) fn take_room(&self, ctx: &Ctx<'_>, bytes: usize) -> rquickjs::Result<()> {
+        let all = self.bytes.get().saturating_add(bytes);
+        let most = self.parts.given.memory_limit;
+        if all > most {
+            let words = format!(
+                "the script began and measured more than {} MiB without waiting",
+                most >> 20
+            );
+            return Err(Exception::throw_range(ctx, &words));
+        }
+        self.bytes.set(all);
+        Ok(())
+    }
+
+    /// Fails where the script has too much going.
+    pub(crate) fn begins_one_more(&self, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+        if self.pending.borrow().len() >= MOST_PENDING {
+            let words = format!("the script waits for more than {MOST_PENDING} things at a time");
+            return Err(Exception::throw_range(ctx, &words));
+        }
+        self.take_room(ctx, 256)
+    }
+
+    /// Sets a tag for all that follows, or takes it away.
+    pub(crate) fn set_tag(
+        &self,
+        ctx: &Ctx<'_>,
+        name: String,
+        value: Option<String>,
+    ) -> rquickjs::Result<()> {
+        let mut tags = self.tags.borrow_mut();
+        tags.own.retain(|(of, _)| *of != name);
+        tags.renew();
+        let Some(value) = value else { return Ok(()) };
+        if tags.own.len() >= MOST_TAGS || name.len() + value.len() > LONGEST_TAG {
+            let words = format!(
+                "a script sets up to {MOST_TAGS} tags of up to {} KiB",
+                LONGEST_TAG >> 10
+            );
+            return Err(Exception::throw_range(ctx, &words));
+        }
+        tags.own.push((name, value));
         Ok(())
     }
 
@@ -443,6 +508,9 @@ impl Host {
         let mut all = (*self.base_tags()).clone();
         put(&mut all, "check", name);
         let all = Arc::new(all);
+        if name.len() > LONGEST_READY {
+            return all;
+        }
         let ready = &mut self.tags.borrow_mut().ready;
         if ready.len() >= MOST_READY_TAGS {
             ready.clear();

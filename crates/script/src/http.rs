@@ -112,6 +112,7 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
             let words = "init code cannot make requests";
             return Err(Exception::throw_message(&ctx, words));
         }
+        own.begins_one_more(&ctx)?;
         let id = match exchange.next_op(&own) {
             Some(op) => own.begin_pending(op, Pending::Exchange(Box::new(exchange))),
             // It has failed already, which the event loop finds out in its time.

@@ -103,12 +103,6 @@ pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, Loa
     if let Some(text) = loading.borrow().modules.get(name) {
         return Ok(Arc::clone(text));
     }
-    if let Some(text) = crate::jslib::built_in(name) {
-        let text: Arc<str> = text.into();
-        let mut loading = loading.borrow_mut();
-        loading.modules.insert(name.to_owned(), Arc::clone(&text));
-        return Ok(text);
-    }
     let fails = |why: &str| LoadError::new(format!("`{name}` cannot be imported: {why}"));
     let wanted = match is_address(name) {
         is_remote if is_remote => Wanted::Remote(name.to_owned()),

@@ -13,6 +13,9 @@ use crate::exchange::MetricKind;
 use crate::host::Wanted;
 use crate::vu::{self, VuIdentity};
 
+/// The most bytes of files and arrays that VUs share.
+const MOST_SHARED_BYTES: usize = 1 << 30;
+
 /// Reads what a script names. The caller decides what may be read.
 pub trait Files {
     /// The bytes of a file; `path` is as the script named it, seen from where the program runs.
@@ -109,11 +112,22 @@ pub(crate) struct Loading {
     pub(crate) arrays: BTreeMap<String, Arc<[Box<str>]>>,
     pub(crate) options: Option<String>,
     pub(crate) functions: Vec<String>,
+    /// Bytes of files and arrays.
+    bytes: usize,
     /// Why a module was not loaded: says more than what arrives through the interpreter.
     pub(crate) failed: Option<LoadError>,
 }
 
 impl Loading {
+    /// Takes room for what all VUs share.
+    pub(crate) fn take_room(&mut self, bytes: usize) -> Result<(), &'static str> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        match self.bytes > MOST_SHARED_BYTES {
+            too_much if too_much => Err("files and SharedArrays have more than 1 GiB together"),
+            _ => Ok(()),
+        }
+    }
+
     /// Notes a file that was read.
     pub(crate) fn note(&mut self, name: &str, bytes: &[u8]) {
         let source = Source {

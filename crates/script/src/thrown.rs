@@ -43,7 +43,7 @@ pub(crate) fn describe<'js>(ctx: &Ctx<'js>, host: &Host, value: &Value<'js>) -> 
     let place = stack.iter().find_map(|line| place(line));
     let kind = match host.kind_of_end() {
         Some(kind) => kind,
-        None => kind_of(ctx, value, &text),
+        None => kind_of(ctx, host, value, &text),
     };
     let message = match kind {
         ThrownKind::Endless => format!(
@@ -64,11 +64,11 @@ pub(crate) fn describe<'js>(ctx: &Ctx<'js>, host: &Host, value: &Value<'js>) -> 
     }
 }
 
-fn kind_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>, text: &str) -> ThrownKind {
+fn kind_of<'js>(ctx: &Ctx<'js>, host: &Host, value: &Value<'js>, text: &str) -> ThrownKind {
     if value.is_null() || text == "InternalError: out of memory" {
         // Where there is no memory for an error either, `null` arrives. Scripts that throw `null`
         // themselves are rarer than that.
-        return match value.is_null() && !is_short_of_memory(ctx) {
+        return match value.is_null() && !is_short_of_memory(ctx, host) {
             thrown if thrown => ThrownKind::Script,
             _ => ThrownKind::Memory,
         };
@@ -90,12 +90,19 @@ fn kind_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>, text: &str) -> ThrownKind {
     }
 }
 
-/// Whether there is no memory for a small object.
-fn is_short_of_memory(ctx: &Ctx<'_>) -> bool {
-    let is_short = rquickjs::ArrayBuffer::new_copy(ctx.clone(), vec![0_u8; 64 * 1024]).is_err();
+/// Whether there is no memory for a quarter of what a VU may have: what was thrown for want of it
+/// has freed some by now.
+fn is_short_of_memory(ctx: &Ctx<'_>, host: &Host) -> bool {
+    if host.was_short.get() {
+        return true;
+    }
+    let quarter = vec![0_u8; host.parts.given.memory_limit / 4];
+    let is_short = rquickjs::ArrayBuffer::new_copy(ctx.clone(), quarter).is_err();
     if is_short {
         ctx.catch();
     }
+    // Promises pass on what was thrown, and free what they held meanwhile.
+    host.was_short.set(is_short);
     is_short
 }
 

@@ -42,6 +42,17 @@ impl Params {
         }
     }
 
+    /// How much room they take, about.
+    pub(super) fn bytes(&self) -> usize {
+        let pairs = self.headers.iter().chain(&self.tags);
+        let pairs: usize = pairs.map(|(name, value)| name.len() + value.len()).sum();
+        let cookies = self
+            .cookies
+            .iter()
+            .map(|own| own.name.len() + own.value.len());
+        512 + pairs + cookies.sum::<usize>()
+    }
+
     /// The tag `name`.
     pub(super) fn name(&self) -> Option<Arc<str>> {
         let (_, name) = self.tags.iter().find(|(name, _)| name == "name")?;

@@ -61,6 +61,8 @@ pub(crate) fn build<'js>(
         let compression = compression.clone();
         params.header("Content-Encoding", || compression);
     }
+    let bytes = body.as_ref().map_or(0, Vec::len) + address.len() + params.bytes();
+    host.take_room(ctx, bytes)?;
     let name = params
         .name()
         .or(name)

@@ -1,4 +1,4 @@
-//! `k6/crypto`, `k6/encoding`, WebCrypto, selectors: that they are where scripts look for them.
+//! `k6/crypto`, `k6/encoding`, `crypto`, selectors: that they are where scripts look for them.
 
 use crate::driver::{World, ok};
 

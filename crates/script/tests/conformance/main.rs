@@ -10,3 +10,4 @@ mod lifecycle;
 mod modules;
 mod safety;
 mod sockets;
+mod table;
