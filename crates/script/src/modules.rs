@@ -6,7 +6,7 @@ use std::sync::Arc;
 use breakpoint_coroutine::bytecode::Bytecode;
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
-use rquickjs::{Ctx, Error, Exception, Module, Result};
+use rquickjs::{Ctx, Error, Exception, Function, Module, Result};
 
 use crate::LoadError;
 use crate::api;
@@ -59,10 +59,21 @@ impl Loader for Reader {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        compiled(ctx, &self.0, name, || match api::find(name) {
-            Some(module) => Ok(api::as_module(module).into()),
-            None => text(&self.0, name).map_err(|error| fails(ctx, &self.0, error)),
-        })
+        if let Some(module) = api::find(name) {
+            return compiled(ctx, &self.0, name, || Ok(api::as_module(module).into()));
+        }
+        let module = compiled(ctx, &self.0, name, || {
+            text(&self.0, name).map_err(|error| fails(ctx, &self.0, error))
+        })?;
+        let base = name.to_owned();
+        let whole = move |name: String| match is_address(&name) {
+            whole if whole => name,
+            _ => format!("file://{}", resolve_file(&base, &name)),
+        };
+        module
+            .meta()?
+            .set("resolve", Function::new(ctx.clone(), whole)?)?;
+        Ok(module)
     }
 }
 
@@ -282,7 +293,9 @@ pub(crate) fn plain(path: &str) -> String {
 
 /// The whole path of a file that a module opens.
 pub(crate) fn resolve_file(base: &str, name: &str) -> String {
-    let name = name.strip_prefix("file://").unwrap_or(name);
+    if let Some(path) = name.strip_prefix("file://") {
+        return plain(path);
+    }
     if name.starts_with('/') {
         return plain(name);
     }
