@@ -257,6 +257,34 @@ fn refusal(name: &str) -> Option<String> {
     Some(format!("`{name}` cannot be imported: {what}; {way_out}"))
 }
 
+/// What a module imports that has no counterpart, each with its place: all of them, where loading
+/// stops at the first. Imports are found by line; what merely looks like one is taken for one.
+pub fn refused_imports(name: &str, text: &str) -> Vec<LoadError> {
+    let mut all = Vec::new();
+    for (line, content) in (1..).zip(text.lines()) {
+        let content = content.trim_start();
+        let begins = ["import", "export", "}"]
+            .iter()
+            .any(|start| content.starts_with(start));
+        if !begins && !content.contains("require(") && !content.contains("import(") {
+            continue;
+        }
+        for quote in ['"', '\''] {
+            // Every second piece lies between quotes.
+            for imported in content.split(quote).skip(1).step_by(2) {
+                if api::find(imported).is_some() {
+                    continue;
+                }
+                all.extend(refusal(imported).map(|words| LoadError {
+                    place: Some(format!("{name}:{line}")),
+                    ..LoadError::new(words)
+                }));
+            }
+        }
+    }
+    all
+}
+
 fn is_address(name: &str) -> bool {
     name.starts_with("https://") || name.starts_with("http://")
 }
