@@ -37,25 +37,45 @@ fn parse<'js>(ctx: Ctx<'js>, text: String, base: Opt<Option<String>>) -> Result<
 
 /// A part of an address.
 fn part<'js>(ctx: Ctx<'js>, address: String, name: String) -> Result<String> {
-    let Ok(url) = Url::parse(&address) else {
-        return Err(Exception::throw_type(
+    match Url::parse(&address) {
+        Ok(url) => Ok(part_of(&url, &name)),
+        Err(_) => Err(Exception::throw_type(
             &ctx,
             "the address is not one any more",
-        ));
-    };
-    Ok(match &*name {
-        "origin" => quirks::origin(&url),
-        "protocol" => quirks::protocol(&url).to_owned(),
-        "username" => quirks::username(&url).to_owned(),
-        "password" => quirks::password(&url).to_owned(),
-        "host" => quirks::host(&url).to_owned(),
-        "hostname" => quirks::hostname(&url).to_owned(),
-        "port" => quirks::port(&url).to_owned(),
-        "pathname" => quirks::pathname(&url).to_owned(),
-        "search" => quirks::search(&url).to_owned(),
-        "hash" => quirks::hash(&url).to_owned(),
+        )),
+    }
+}
+
+/// A part of a link's address, which may be relative: then it has none of what comes before its
+/// path.
+pub(crate) fn link_part(address: String, name: String) -> String {
+    if address.len() > MAX_TEXT {
+        return String::new();
+    }
+    if let Ok(url) = Url::parse(&address) {
+        return part_of(&url, &name);
+    }
+    let base = Url::parse("http://relative.invalid/");
+    match base.and_then(|base| base.join(&address)) {
+        Ok(url) if matches!(&*name, "pathname" | "search" | "hash") => part_of(&url, &name),
         _ => String::new(),
-    })
+    }
+}
+
+fn part_of(url: &Url, name: &str) -> String {
+    match name {
+        "origin" => quirks::origin(url),
+        "protocol" => quirks::protocol(url).to_owned(),
+        "username" => quirks::username(url).to_owned(),
+        "password" => quirks::password(url).to_owned(),
+        "host" => quirks::host(url).to_owned(),
+        "hostname" => quirks::hostname(url).to_owned(),
+        "port" => quirks::port(url).to_owned(),
+        "pathname" => quirks::pathname(url).to_owned(),
+        "search" => quirks::search(url).to_owned(),
+        "hash" => quirks::hash(url).to_owned(),
+        _ => String::new(),
+    }
 }
 
 /// The address with another part. What cannot be the part leaves it as it is.

@@ -1,7 +1,7 @@
 //! Bytes of a script, in and out.
 
 use breakpoint_coroutine::buffer;
-use rquickjs::{ArrayBuffer, Ctx, Exception, Object, Result, Value};
+use rquickjs::{ArrayBuffer, Ctx, Exception, Function, Object, Result, Value};
 
 /// The longest input that is taken, bytes.
 const MAX_BYTES: usize = 256 << 20;
@@ -9,7 +9,13 @@ const MAX_BYTES: usize = 256 << 20;
 /// The bytes of a string (as UTF-8), an `ArrayBuffer`, or a view of one.
 pub(crate) fn of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<u8>> {
     if let Some(text) = value.as_string() {
-        return Ok(text.to_string()?.into_bytes());
+        if let Ok(text) = text.to_string() {
+            return Ok(text.into_bytes());
+        }
+        // Halves of a character become the character that stands for what is none.
+        let whole: Function = ctx.eval("(text) => text.toWellFormed()")?;
+        let text: String = whole.call((text.clone(),))?;
+        return Ok(text.into_bytes());
     }
     let wrong = "the input must be a string or an ArrayBuffer";
     let Some(object) = value.as_object() else {

@@ -92,6 +92,7 @@ mod tests {
             ("b64encode('??>>', 'url')", "Pz8-Pg=="),
             ("b64encode('??>>', 'rawurl')", "Pz8-Pg"),
             ("b64encode('', null)", ""),
+            ("b64encode('\\ud800a')", "77+9YQ=="),
             ("b64encode(new Uint8Array([0, 255, 16]).buffer)", "AP8Q"),
             (
                 "b64encode(new Uint8Array([1, 0, 255, 16]).subarray(1))",

@@ -11,6 +11,8 @@ use rquickjs::function::Opt;
 use rquickjs::{Ctx, Exception, Function, IntoJs, Object, Result, Value};
 use scraper::{ElementRef, Html, HtmlTreeSink, Node, Selector};
 
+use crate::address;
+
 #[cfg(test)]
 mod tests;
 
@@ -279,5 +281,6 @@ fn parse<'js>(ctx: Ctx<'js>, text: String) -> Result<Function<'js>> {
 /// The exports of `k6/html`.
 pub(crate) fn install_html<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     let make: Function = ctx.eval(include_str!("js/html.js"))?;
-    make.call((Function::new(ctx.clone(), parse)?,))
+    let parse = Function::new(ctx.clone(), parse)?;
+    make.call((parse, Function::new(ctx.clone(), address::link_part)?))
 }

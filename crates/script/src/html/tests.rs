@@ -221,12 +221,60 @@ fn elements_have_their_properties() {
 }
 
 #[test]
+fn tables_links_and_choices_have_their_properties() {
+    let page = "const doc = parseHTML(`<table><caption>c</caption><thead><tr><th>h</th></tr></thead>\
+                <tbody><tr><td>1</td><td id=x>2</td></tr></tbody><tfoot></tfoot></table>\
+                <a id=abs rel='a b' href='https://u:p@h.i:81/j?k#l'></a><a id=rel href='m?n#o'></a>\
+                <select><option>a<option selected id=o>b</select><label for=in>l</label>\
+                <input id=in><textarea>abc</textarea><progress value=1 max=4></progress>\
+                <map name=m><area></map><img usemap='#m'>`); const el = (s) => \
+                doc.find(s).get(0);";
+    let cases = [
+        ("el('table').caption().textContent()", "c"),
+        ("el('table').tHead().nodeName()", "thead"),
+        ("el('table').tFoot().nodeName()", "tfoot"),
+        ("el('table').tBodies().length", "1"),
+        ("el('tbody tr').cells().length", "2"),
+        ("el('#x').cellIndex()", "1"),
+        ("el('tbody tr').rowIndex()", "1"),
+        ("el('tbody tr').sectionRowIndex()", "0"),
+        (
+            "['protocol', 'host', 'hostname', 'port', 'pathname', 'search', 'hash', 'origin', \
+          'username', 'password'].map((p) => el('#abs')[p]()).join(' ')",
+            "https: h.i:81 h.i 81 /j ?k #l https://h.i:81 u p",
+        ),
+        (
+            "['protocol', 'host', 'pathname', 'search', 'hash'].map((p) => el('#rel')[p]()).join(' ')",
+            "  /m ?n #o",
+        ),
+        ("el('table').pathname()", "/"),
+        ("el('#abs').relList()", r#"["a","b"]"#),
+        ("el('select').selectedIndex()", "1"),
+        ("el('#o').index()", "1"),
+        ("el('select').length()", "2"),
+        ("el('textarea').length()", "3"),
+        ("el('label').control().id()", "in"),
+        ("el('progress').position()", "0.25"),
+        ("el('map').areas().length", "1"),
+        ("el('map').images().length", "1"),
+    ];
+    for (script, wanted) in cases {
+        assert_eq!(
+            eval(install_html, &format!("{page}{script}")),
+            wanted,
+            "{script}"
+        );
+    }
+}
+
+#[test]
 fn broken_pages_and_selectors_are_bounded() {
     for (script, wanted) in [
         ("parseHTML('').find('p').size()", "0"),
         ("parseHTML('<p>a<p>b</div><td>').find('p').size()", "2"),
         ("parseHTML('<div>'.repeat(400)).find('div').size()", "400"),
         ("parseHTML(null).text()", "null"),
+        ("parseHTML('<p>\\ud800').text() === '\\ufffd'", "true"),
     ] {
         assert_eq!(eval(install_html, script), wanted, "{script}");
     }

@@ -1,6 +1,6 @@
 // k6/html: selections and elements over a document that the host keeps. `ask` is the document:
 // a question, numbers of nodes, a text.
-(function (parse) {
+(function (parse, addressPart) {
   "use strict";
 
   const unique = (ids) => [...new Set(ids)];
@@ -340,13 +340,68 @@
         label.contains(this) || (id && label.getAttribute("for") === id));
     }
     text() { return this.textContent(); }
+    selectedIndex() {
+      const options = this.options();
+      const chosen = options.findIndex((option) => option.hasAttribute("selected"));
+      return chosen < 0 && options.length > 0 ? 0 : chosen;
+    }
+    index() { return placeOf(this, this.selection().closest("select, datalist").find("option")); }
+    control() {
+      const id = this.getAttribute("for");
+      const all = this.ownerDocument().selection().find("[id]").get();
+      return id === undefined ? this.elements()[0] : all.find((element) => element.id() === id);
+    }
+    length() {
+      switch (this.nodeName()) {
+        case "select": return this.options().length;
+        case "textarea": return this.textContent().length;
+        default: return this.elements().length;
+      }
+    }
+    position() {
+      const value = parseFloat(this.getAttribute("value"));
+      const max = parseFloat(this.getAttribute("max") ?? "1");
+      return Number.isNaN(value) ? -1 : value / max;
+    }
+    defaultValue() { return this.textContent(); }
+
+    // Of tables, maps and media.
+    within(selector) { return this.selection().find(selector).get(); }
+    inside(name) { return this.children().filter((child) => child.nodeName() === name); }
+    caption() { return this.inside("caption")[0]; }
+    tHead() { return this.inside("thead")[0]; }
+    tFoot() { return this.inside("tfoot")[0]; }
+    tBodies() { return this.inside("tbody"); }
+    cells() { return this.children().filter((child) => /^t[dh]$/.test(child.nodeName())); }
+    cellIndex() { return placeOf(this, this.selection().parent().children("td, th")); }
+    rowIndex() { return placeOf(this, this.selection().closest("table").find("tr")); }
+    sectionRowIndex() { return placeOf(this, this.selection().parent().children("tr")); }
+    areas() { return this.within("area"); }
+    textTracks() { return this.within("track"); }
+    images() {
+      const name = `#${this.getAttribute("name")}`;
+      const all = this.ownerDocument().selection().find("img[usemap]").get();
+      return all.filter((image) => image.getAttribute("usemap") === name);
+    }
+    relList() { return this.rel().split(/\s+/).filter(Boolean); }
+  }
+
+  // Which of a selection's elements it is.
+  function placeOf(one, selection) { return selection.ids.indexOf(one.id_); }
+
+  // Parts of the address of a link.
+  for (const part of [
+    "hash", "host", "hostname", "origin", "password", "pathname", "port", "protocol", "search",
+    "username",
+  ]) {
+    Element.prototype[part] = function () { return addressPart(this.href().toWellFormed(), part); };
   }
 
   // Attributes that are text, by the name of the method.
   const texts = {
     accept: "", acceptCharset: "accept-charset", action: "", alt: "", autocomplete: "", charset: "",
     cite: "", content: "", coords: "", dateTime: "datetime", dirname: "", download: "", enctype: "",
-    formAction: "formaction", formMethod: "formmethod", formTarget: "formtarget", headers: "",
+    formEnctype: "formenctype", formAction: "formaction", formMethod: "formmethod", formTarget: "formtarget", headers: "",
     href: "", hreflang: "", htmlFor: "for", httpEquiv: "http-equiv", id: "", label: "", max: "",
     media: "", method: "", min: "", name: "", pattern: "", placeholder: "", rel: "", scope: "",
     shape: "", sizes: "", src: "", srcdoc: "", srcset: "", step: "", target: "", title: "", type: "",
@@ -362,6 +417,7 @@
   ]) {
     Element.prototype[method] = function () { return this.hasAttribute(method); };
   }
+  Element.prototype.formNoValidate = function () { return this.hasAttribute("formnovalidate"); };
   // Numbers.
   for (const method of [
     "cols", "colspan", "height", "maxlength", "minlength", "rows", "rowspan", "size", "span", "start",
@@ -373,7 +429,7 @@
   // Made once a node is asked for: two of them may be the same node.
   function element(ask, id) { return new Element(ask, id); }
 
-  function parseHTML(text) { return new Selection(parse(String(text)), [0]); }
+  function parseHTML(text) { return new Selection(parse(String(text).toWellFormed()), [0]); }
 
   return { parseHTML, Selection, Element, Attribute };
 })

@@ -275,6 +275,18 @@ const READ: &[(&str, &str)] = &[
         "lib.parse('a,b\\n1\\n1,2,3', { header: true }).errors.map((e) => e.code)",
         r#"["TooFewFields","TooManyFields"]"#,
     ),
+    (
+        "lib.parse('abc\\n'.repeat(100000) + 'd').data.length",
+        "100001",
+    ),
+    (
+        "lib.parse('\"a\" ,\"b\"\\n'.repeat(50000), { delimiter: ',' }).data.length",
+        "50001",
+    ),
+    (
+        r#"lib.parse('"a\\"b",c', { escapeChar: '\\' }).data"#,
+        r#"[["a\"b","c"]]"#,
+    ),
     ("lib.parse('').data", "[]"),
     ("lib.parse('\\ufeffa,b').data", r#"[["a","b"]]"#),
     (

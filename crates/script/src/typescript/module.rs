@@ -290,7 +290,10 @@ impl<'s> Parser<'s> {
             "interface" if is_named => return self.interface(from),
             _ => {}
         }
-        if self.is_name() && (self.is_token(after, ";") || after.kind == Kind::End) {
+        let begins_next = after.after_line
+            && matches!(after.kind, Kind::Name | Kind::String)
+            && !["in", "instanceof", "as"].contains(&self.text_of(after));
+        if self.is_name() && (self.is_token(after, ";") || after.kind == Kind::End || begins_next) {
             let name = self.text();
             self.next()?;
             self.semicolon()?;

@@ -387,6 +387,14 @@ const CASES: &[(&str, &str)] = &[
         "; const A = 1; export { A };",
     ),
     ("interface A {}\nexport default A;", ";\n"),
+    (
+        "interface A {}\nexport default A\nconst b = 1",
+        ";\n\nconst b = 1",
+    ),
+    (
+        "class A {}\nexport default A\nconst b = 1",
+        "class A {}\nexport default A\nconst b = 1",
+    ),
     ("export { type A, b } from 'a';", "export { b } from 'a';"),
     (
         "export * from 'a'; export * as b from 'b';",

@@ -14,6 +14,8 @@ function guessLineEnd(text, quote) {
 function* records(text, { delimiter, lineEnd, quote, escape, comments }, errors) {
   let at = 0;
   let row = 0;
+  let separator = text.indexOf(delimiter);
+  let line = text.indexOf(lineEnd);
   while (at < text.length) {
     if (comments && text.startsWith(comments, at)) {
       const end = text.indexOf(lineEnd, at);
@@ -28,8 +30,13 @@ function* records(text, { delimiter, lineEnd, quote, escape, comments }, errors)
         fields.push(field);
         at = after;
       } else {
-        const separator = text.indexOf(delimiter, at);
-        const line = text.indexOf(lineEnd, at);
+        // What is far away is looked for once, not from each field.
+        if (separator >= 0 && separator < at) {
+          separator = text.indexOf(delimiter, at);
+        }
+        if (line >= 0 && line < at) {
+          line = text.indexOf(lineEnd, at);
+        }
         const ends = [separator, line].filter((end) => end >= 0);
         const end = ends.length === 0 ? text.length : Math.min(...ends);
         fields.push(text.slice(at, end));
@@ -60,13 +67,11 @@ function quotedField(text, start, { delimiter, lineEnd, quote, escape }, report)
   let search = from;
   for (;;) {
     const end = text.indexOf(quote, search);
-    if (escape !== quote) {
-      const escaped = text.indexOf(escape + quote, search);
-      if (escaped >= 0 && escaped < end) {
-        field += text.slice(from, escaped) + quote;
-        from = search = escaped + escape.length + quote.length;
-        continue;
-      }
+    if (escape !== quote && escape && end >= from + escape.length &&
+      text.startsWith(escape, end - escape.length)) {
+      field += text.slice(from, end - escape.length) + quote;
+      from = search = end + quote.length;
+      continue;
     }
     if (end < 0) {
       report({ code: "MissingQuotes", message: "Quoted field unterminated" });
@@ -78,9 +83,11 @@ function quotedField(text, start, { delimiter, lineEnd, quote, escape }, report)
       from = search = after + quote.length;
       continue;
     }
-    const spaces = text.slice(after).match(/^ */)[0].length;
-    for (const gap of [0, spaces]) {
-      const next = after + gap;
+    let spaces = after;
+    while (text[spaces] === " ") {
+      spaces += 1;
+    }
+    for (const next of [after, spaces]) {
       if (next === text.length || text.startsWith(delimiter, next) || text.startsWith(lineEnd, next)) {
         return [field + text.slice(from, end), next];
       }
