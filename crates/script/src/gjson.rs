@@ -1,7 +1,7 @@
 //! The selectors of `Response.json(selector)`: the path language of gjson.
 //!
-//! What is there is what gjson's syntax guide lists, but for `..` (JSON lines). Work, depth and the
-//! size of what comes out are bounded, whatever the selector and the document are.
+//! What is there is what gjson's syntax guide lists. Work, depth and the size of what comes out are
+//! bounded, whatever the selector and the document are.
 
 use std::rc::Rc;
 
@@ -39,7 +39,12 @@ pub enum SelectError {
 /// # Errors
 /// The document is not JSON, or the selector asks for too much.
 pub fn select_text(document: &str, path: &str) -> Result<Option<String>, SelectError> {
-    let json = Json::parse(document).map_err(SelectError::NotJson)?;
+    // Behind two points, a document of several values is an array of them.
+    let (json, path) = match path.strip_prefix("..") {
+        Some(path) => (Json::parse_lines(document), path),
+        None => (Json::parse(document), path),
+    };
+    let json = json.map_err(SelectError::NotJson)?;
     select_in(&json, path)?
         .map(|found| found.text().ok_or(TOO_LARGE))
         .transpose()

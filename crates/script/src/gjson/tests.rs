@@ -251,6 +251,24 @@ fn a_document_that_is_an_array_is_searched_from_its_elements() {
 }
 
 #[test]
+fn lines_of_json_are_an_array_behind_two_points() {
+    let lines = "{\"name\":\"Gilbert\",\"age\":61}\n{\"name\":\"Alexa\",\"age\":34}\n\
+                 {\"name\":\"May\",\"age\":57}\n";
+    for (path, wanted) in [
+        ("..#", "3"),
+        ("..1.name", r#""Alexa""#),
+        ("..#.name", r#"["Gilbert","Alexa","May"]"#),
+        (r#"..#(name="May").age"#, "57"),
+        ("..3", ""),
+    ] {
+        let found = select_text(lines, path).expect("JSON");
+        assert_eq!(found.as_deref().unwrap_or(""), wanted, "{path}");
+    }
+    assert!(select_text("{} x", "..#").is_err());
+    assert_eq!(select_text("", "..#"), Ok(Some("0".to_owned())));
+}
+
+#[test]
 fn what_is_not_json_is_said() {
     let error = select_text("<html>", "a").expect_err("not JSON");
     assert!(

@@ -35,6 +35,17 @@ impl Json {
         serde_json::from_str(text).map_err(|e| e.to_string())
     }
 
+    /// Reads several documents, one after the other, as an array.
+    ///
+    /// # Errors
+    /// Why one of them is not JSON.
+    pub fn parse_lines(text: &str) -> Result<Self, String> {
+        let documents = serde_json::Deserializer::from_str(text).into_iter();
+        let all: Result<Vec<Self>, _> = documents.collect();
+        all.map(|all| Self::Array(Rc::new(all)))
+            .map_err(|e| e.to_string())
+    }
+
     /// A count as a number.
     pub(super) fn count(count: usize) -> Self {
         Self::Number(Number::from(count))
