@@ -32,5 +32,6 @@ mod thrown;
 pub mod typescript;
 mod vu;
 
+pub use self::modules::refused_imports;
 pub use self::program::{Files, Given, LoadError, Metric, Program, Source};
 pub use self::vu::{Call, CallKind, InstanceFacts, ScenarioFacts, Vu, VuIdentity};

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use breakpoint_coroutine::bytecode::Bytecode;
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
-use rquickjs::{Ctx, Error, Exception, Module, Result};
+use rquickjs::{Ctx, Error, Exception, Function, Module, Result};
 
 use crate::LoadError;
 use crate::api;
@@ -59,10 +59,21 @@ impl Loader for Reader {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        compiled(ctx, &self.0, name, || match api::find(name) {
-            Some(module) => Ok(api::as_module(module).into()),
-            None => text(&self.0, name).map_err(|error| fails(ctx, &self.0, error)),
-        })
+        if let Some(module) = api::find(name) {
+            return compiled(ctx, &self.0, name, || Ok(api::as_module(module).into()));
+        }
+        let module = compiled(ctx, &self.0, name, || {
+            text(&self.0, name).map_err(|error| fails(ctx, &self.0, error))
+        })?;
+        let base = name.to_owned();
+        let whole = move |name: String| match is_address(&name) {
+            whole if whole => name,
+            _ => format!("file://{}", resolve_file(&base, &name)),
+        };
+        module
+            .meta()?
+            .set("resolve", Function::new(ctx.clone(), whole)?)?;
+        Ok(module)
     }
 }
 
@@ -246,6 +257,34 @@ fn refusal(name: &str) -> Option<String> {
     Some(format!("`{name}` cannot be imported: {what}; {way_out}"))
 }
 
+/// What a module imports that has no counterpart, each with its place: all of them, where loading
+/// stops at the first. Imports are found by line; what merely looks like one is taken for one.
+pub fn refused_imports(name: &str, text: &str) -> Vec<LoadError> {
+    let mut all = Vec::new();
+    for (line, content) in (1..).zip(text.lines()) {
+        let content = content.trim_start();
+        let begins = ["import", "export", "}"]
+            .iter()
+            .any(|start| content.starts_with(start));
+        if !begins && !content.contains("require(") && !content.contains("import(") {
+            continue;
+        }
+        for quote in ['"', '\''] {
+            // Every second piece lies between quotes.
+            for imported in content.split(quote).skip(1).step_by(2) {
+                if api::find(imported).is_some() {
+                    continue;
+                }
+                all.extend(refusal(imported).map(|words| LoadError {
+                    place: Some(format!("{name}:{line}")),
+                    ..LoadError::new(words)
+                }));
+            }
+        }
+    }
+    all
+}
+
 fn is_address(name: &str) -> bool {
     name.starts_with("https://") || name.starts_with("http://")
 }
@@ -282,7 +321,9 @@ pub(crate) fn plain(path: &str) -> String {
 
 /// The whole path of a file that a module opens.
 pub(crate) fn resolve_file(base: &str, name: &str) -> String {
-    let name = name.strip_prefix("file://").unwrap_or(name);
+    if let Some(path) = name.strip_prefix("file://") {
+        return plain(path);
+    }
     if name.starts_with('/') {
         return plain(name);
     }

@@ -553,3 +553,6 @@ impl<'js> Running<'_, 'js> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

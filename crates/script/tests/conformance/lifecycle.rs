@@ -181,3 +181,22 @@ fn a_function_that_is_not_there_is_named() {
     assert!(thrown.message.contains("`default`"), "{thrown:?}");
     assert_eq!(thrown.kind, ThrownKind::Script);
 }
+
+// javascript-api/import.meta: `resolve` makes a path that holds wherever it is used
+#[test]
+fn import_meta_resolves_paths() {
+    let program = load_files(&[
+        (
+            "tests/script.js",
+            "import { path } from './lib/a.js'; const text = open(path);
+             export default () => console.log(text, path);",
+        ),
+        (
+            "tests/lib/a.js",
+            "export const path = import.meta.resolve('./own.txt');",
+        ),
+        ("tests/lib/own.txt", "own"),
+    ]);
+    let mut world = World::of(program.expect("it is loaded"));
+    assert_eq!(world.run(), ["own file://tests/lib/own.txt"]);
+}

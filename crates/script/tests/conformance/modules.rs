@@ -123,3 +123,22 @@ fn typescript_runs_without_its_types() {
         "{error:?}"
     );
 }
+
+#[test]
+fn all_that_has_no_counterpart_is_found() {
+    let text = "import http from 'k6/http';
+        import grpc from 'k6/net/grpc'; // of gRPC
+        import {
+          browser,
+        } from \"k6/browser\";
+        const sql = require('k6/x/sql');
+        const no = 'k6/nothing';
+        import sse from 'k6/x/sse';";
+    let found = breakpoint_script::refused_imports("a.js", text);
+    let places: Vec<_> = found
+        .iter()
+        .filter_map(|one| one.place.as_deref())
+        .collect();
+    assert_eq!(places, ["a.js:2", "a.js:5", "a.js:6"]);
+    assert!(found[2].message.contains("k6/x/sql"), "{found:?}");
+}
