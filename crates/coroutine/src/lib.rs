@@ -4,9 +4,10 @@
 //! scripts. Each script therefore runs on a stack of its own: where it must wait, that stack is put
 //! aside, and taken up again once there is what it waited for.
 //!
-//! This crate is the only one with unsafe code: here, and in [`buffer`].
+//! This crate is the only one with unsafe code: here, in [`buffer`] and in [`bytecode`].
 
 pub mod buffer;
+pub mod bytecode;
 
 use std::any::{Any, TypeId};
 use std::cell::Cell;

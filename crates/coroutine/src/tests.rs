@@ -94,8 +94,9 @@ fn what_a_body_holds_is_freed_at_its_end_and_leaked_while_it_waits() {
     let held = Rc::new(());
     let make = |held: Rc<()>| -> Coroutine<u32, u32, u32> {
         Coroutine::new(STACK, move |_| {
-            let _held = held;
-            wait::<u32, u32>(1).expect("it waits")
+            let input = wait::<u32, u32>(1).expect("it waits");
+            drop(held);
+            input
         })
         .expect("a stack")
     };

@@ -4,10 +4,10 @@ mod functions;
 
 use std::rc::Rc;
 
-use rquickjs::context::EvalOptions;
 use rquickjs::{Ctx, Exception, Function, Object, Result, Value};
 
 use crate::host::Host;
+use crate::modules;
 use crate::thrown::OWN;
 
 /// A module of k6.
@@ -97,6 +97,11 @@ const MODULES: &[Builtin] = &[
         exports: &["setTimeout", "clearTimeout", "setInterval", "clearInterval"],
     },
     Builtin {
+        name: "k6/experimental/timers",
+        made: Made::Text(include_str!("api/timers.js")),
+        exports: &["setTimeout", "clearTimeout", "setInterval", "clearInterval"],
+    },
+    Builtin {
         name: "k6/crypto",
         made: Made::Exports(crate::crypto::install_crypto),
         exports: &[
@@ -120,6 +125,11 @@ const MODULES: &[Builtin] = &[
         name: "k6/encoding",
         made: Made::Exports(crate::encoding::install_encoding),
         exports: &["b64encode", "b64decode"],
+    },
+    Builtin {
+        name: "k6/html",
+        made: Made::Exports(crate::html::install_html),
+        exports: &["parseHTML", "Selection", "Element", "Attribute"],
     },
     Builtin {
         name: "k6/ws",
@@ -151,6 +161,11 @@ const PARTS: &[Builtin] = &[
         exports: &[],
     },
     Builtin {
+        name: "part:address",
+        made: Made::Exports(crate::address::install_address),
+        exports: &[],
+    },
+    Builtin {
         name: "part:webcrypto",
         made: Made::Exports(crate::crypto::install_webcrypto),
         exports: &[],
@@ -178,33 +193,33 @@ pub(crate) fn core<'js>(ctx: &Ctx<'js>, host: &Rc<Host>) -> Result<Object<'js>> 
     functions::install(ctx, host, &to)?;
     crate::http::install(ctx, host, &to)?;
     crate::sockets::install(ctx, host, &to)?;
-    let factory = |ctx: Ctx<'js>, name: String| match PARTS
-        .iter()
-        .chain(MODULES)
-        .find(|module| module.name == name)
-    {
-        Some(Builtin {
-            made: Made::Text(text),
-            name,
-            ..
-        }) => own(&ctx, name, text),
-        Some(Builtin {
-            made: Made::Exports(make),
-            ..
-        }) => make(&ctx).map(Object::into_value),
-        None => Err(Exception::throw_reference(
-            &ctx,
-            &format!("there is no module `{name}`"),
-        )),
+    let for_all = Rc::clone(host);
+    let factory = move |ctx: Ctx<'js>, name: String| {
+        let mut all = PARTS.iter().chain(MODULES);
+        match all
+            .find(|module| module.name == name)
+            .map(|module| &module.made)
+        {
+            Some(Made::Text(text)) => own(&ctx, &for_all, &name, text),
+            Some(Made::Exports(make)) => make(&ctx).map(Object::into_value),
+            None => {
+                let words = format!("there is no module `{name}`");
+                Err(Exception::throw_reference(&ctx, &words))
+            }
+        }
     };
     to.set("factory", Function::new(ctx.clone(), factory)?)?;
-    let core: Function = own(ctx, "core", CORE)?.get()?;
+    let core: Function = own(ctx, host, "core", CORE)?.get()?;
     core.call((to,))
 }
 
-/// Evaluates a text of the host's own.
-fn own<'js>(ctx: &Ctx<'js>, name: &str, text: &str) -> Result<Value<'js>> {
-    let mut options = EvalOptions::default();
-    options.filename = Some(format!("{OWN}{name}"));
-    ctx.eval_with_options(text, options)
+/// The value of a text of the host's own.
+fn own<'js>(ctx: &Ctx<'js>, host: &Host, name: &str, text: &str) -> Result<Value<'js>> {
+    let name = format!("{OWN}{name}");
+    let text = || Ok(format!("export default {text}").into());
+    let (module, promise) = modules::compiled(ctx, host, &name, text)?.eval()?;
+    if let Some(result) = promise.result::<Value>() {
+        result?;
+    }
+    module.get("default")
 }

@@ -1,6 +1,7 @@
 //! Bytes of a script, in and out.
 
-use rquickjs::{ArrayBuffer, Ctx, Exception, Object, Result, TypedArray, Value};
+use breakpoint_coroutine::buffer;
+use rquickjs::{ArrayBuffer, Ctx, Exception, Object, Result, Value};
 
 /// The longest input that is taken, bytes.
 const MAX_BYTES: usize = 256 << 20;
@@ -15,15 +16,14 @@ pub(crate) fn of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<u8>> {
         return Err(Exception::throw_type(ctx, wrong));
     };
     if let Some(buffer) = ArrayBuffer::from_object(object.clone()) {
-        let length = buffer.len();
-        return copy(&TypedArray::<u8>::from_arraybuffer(buffer)?, 0, length);
+        return copy(ctx, &buffer, 0, buffer.len());
     }
     // Every view has these three, whatever its elements are.
     if let Ok(buffer) = object.get::<_, Object>("buffer")
         && let Some(buffer) = ArrayBuffer::from_object(buffer)
     {
         let (from, length) = (object.get("byteOffset")?, object.get("byteLength")?);
-        return copy(&TypedArray::<u8>::from_arraybuffer(buffer)?, from, length);
+        return copy(ctx, &buffer, from, length);
     }
     // What `bytes` of old scripts are: an array of numbers.
     if let Some(array) = object.as_array() {
@@ -32,22 +32,21 @@ pub(crate) fn of<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> Result<Vec<u8>> {
     Err(Exception::throw_type(ctx, wrong))
 }
 
-/// One by one: this crate has no unsafe code.
-fn copy(array: &TypedArray<'_, u8>, from: usize, length: usize) -> Result<Vec<u8>> {
-    let object = array.as_object();
-    if from
-        .checked_add(length)
-        .is_none_or(|end| end > array.len() || end > MAX_BYTES)
-    {
-        return Err(Exception::throw_range(
-            object.ctx(),
-            "the input is too long",
-        ));
+/// The bytes of a part of a buffer.
+fn copy(ctx: &Ctx, buffer: &ArrayBuffer, from: usize, length: usize) -> Result<Vec<u8>> {
+    if buffer.len() > MAX_BYTES {
+        return Err(Exception::throw_range(ctx, "the input is too long"));
     }
-    let indexes = from..from + length;
-    indexes
-        .map(|at| object.get(u32::try_from(at).unwrap_or(u32::MAX)))
-        .collect()
+    let whole = buffer::bytes(buffer)
+        .ok_or_else(|| Exception::throw_type(ctx, "the buffer was given away"))?;
+    let part = from
+        .checked_add(length)
+        .and_then(|end| whole.get(from..end));
+    match part {
+        Some(part) if part.len() == whole.len() => Ok(whole),
+        Some(part) => Ok(part.to_vec()),
+        None => Err(Exception::throw_range(ctx, "the view is beyond its buffer")),
+    }
 }
 
 /// A new `ArrayBuffer`.

@@ -60,10 +60,13 @@ fn hash(algorithm: &str) -> Option<(Box<dyn Hash>, usize)> {
     })
 }
 
+/// What hashes the inner hash.
+type Outer = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// HMAC as RFC 2104 has it.
 struct Hmac {
     inner: Box<dyn Hash>,
-    outer: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    outer: Outer,
 }
 
 impl Hmac {

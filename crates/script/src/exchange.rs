@@ -28,6 +28,18 @@ pub struct Turn {
     pub until: Until,
 }
 
+impl Turn {
+    /// An operation is no longer wanted; one of this turn never begins.
+    pub(crate) fn drop_op(&mut self, id: OpId) {
+        match self.begun.iter().position(|(own, _)| *own == id) {
+            Some(at) => {
+                self.begun.remove(at);
+            }
+            None => self.dropped.push(id),
+        }
+    }
+}
+
 /// When a script goes on.
 #[derive(Debug, Default)]
 pub enum Until {

@@ -161,7 +161,7 @@ impl Work {
             }
             return self.of_each(&chosen, after, depth);
         }
-        match path[1..].as_bytes().first() {
+        match path.as_bytes().get(1) {
             None => Ok((Some(Json::count(items.len())), None)),
             Some(b'|') => Ok((Some(Json::count(items.len())), Some(&path[2..]))),
             Some(b'.') => self.of_each(items, &path[1..], depth),

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use breakpoint_coroutine::wait;
 use rquickjs::{Ctx, Exception};
+use url::Url;
 
 use crate::exchange::{
     Happened, MetricKind, Op, OpId, PrintLevel, Printed, Sample, Tags, Thrown, ThrownKind, Turn,
@@ -16,10 +17,25 @@ use crate::exchange::{
 };
 use crate::http::{Exchange, Jars, Pending};
 use crate::program::{Loading, Parts};
-use crate::vu::{Call, CallKind, VuIdentity};
+use crate::thrown::cut;
+use crate::vu::{Call, CallKind, ScenarioFacts, VuIdentity};
 
 /// Most check names, with tags, that are kept ready.
 const MOST_READY_TAGS: usize = 1_000;
+
+/// Most addresses that are kept, and the longest of them, bytes.
+const MOST_ADDRESSES: usize = 32;
+const LONGEST_ADDRESS: usize = 512;
+
+/// The most operations that a script may have going.
+const MOST_PENDING: usize = 100_000;
+
+/// The most tags of its own that a script may set for all that follows, and the longest of them.
+const MOST_TAGS: usize = 1_000;
+const LONGEST_TAG: usize = 64 * 1024;
+
+/// The longest name of a check whose tags are kept ready, bytes.
+const LONGEST_READY: usize = 256;
 
 /// Longest line that a script prints, bytes; the rest is cut.
 const LONGEST_LINE: usize = 64 * 1024;
@@ -87,12 +103,16 @@ pub(crate) struct Host {
     turn: RefCell<Turn>,
     inbox: RefCell<VecDeque<(OpId, Happened)>>,
     last_op: Cell<u64>,
+    /// Bytes since it last waited.
+    bytes: Cell<usize>,
     taken_up: Cell<Instant>,
     ended: RefCell<Option<Ended>>,
     pub(crate) tags: RefCell<BaseTags>,
     pub(crate) pending: RefCell<HashMap<OpId, Pending>>,
     pub(crate) jars: RefCell<Jars>,
     pub(crate) http: RefCell<crate::http::Settings>,
+    /// Addresses that were understood before.
+    pub(crate) addresses: RefCell<HashMap<String, Option<Url>>>,
     /// Promises that were rejected while nobody waited for them, by a number of theirs.
     pub(crate) rejected: RefCell<Vec<(u64, Thrown)>>,
     /// What the last scenario added to `__ENV`.
@@ -130,12 +150,14 @@ impl Host {
             turn: RefCell::default(),
             inbox: RefCell::default(),
             last_op: Cell::new(0),
+            bytes: Cell::new(0),
             taken_up: Cell::new(Instant::now()),
             ended: RefCell::default(),
             tags: RefCell::default(),
             pending: RefCell::default(),
             jars: RefCell::default(),
             http: RefCell::new(http),
+            addresses: RefCell::default(),
             rejected: RefCell::default(),
             scenario_env: RefCell::default(),
         })
@@ -144,6 +166,7 @@ impl Host {
     /// The script runs from now on without waiting.
     pub(crate) fn is_taken_up(&self, now: Duration) {
         self.now.set(now);
+        self.bytes.set(0);
         self.taken_up.set(Instant::now());
     }
 
@@ -175,26 +198,38 @@ impl Host {
         self.inbox.borrow_mut().clear();
         self.rejected.borrow_mut().clear();
         let mut tags = self.tags.borrow_mut();
-        tags.groups.clear();
-        if call.kind != CallKind::Iteration || !self.same_scenario(&call) {
+        let is_same = call.kind == CallKind::Iteration && self.is_in(&call.scenario);
+        if !is_same {
             tags.own.clear();
         }
-        tags.renew();
+        if !is_same || !tags.groups.is_empty() {
+            tags.groups.clear();
+            tags.renew();
+        }
         *self.call.borrow_mut() = Some(call);
     }
 
-    fn same_scenario(&self, call: &Call) -> bool {
-        let last = self.call.borrow();
-        last.as_ref()
-            .is_some_and(|last| last.scenario.name == call.scenario.name)
+    /// Whether the last call belonged to this scenario, with the same tags.
+    fn is_in(&self, scenario: &Arc<ScenarioFacts>) -> bool {
+        self.call.borrow().as_ref().is_some_and(|last| {
+            Arc::ptr_eq(&last.scenario, scenario)
+                || last.scenario.name == scenario.name && last.scenario.tags == scenario.tags
+        })
     }
 
     /// What is left when a call is over: it belongs to no later one.
     pub(crate) fn end_call(&self) -> Turn {
         let mut turn = self.turn.take();
-        turn.dropped
-            .extend(self.pending.borrow_mut().drain().map(|(id, _)| id));
-        turn.dropped.sort_unstable();
+        let mut left: Vec<OpId> = self
+            .pending
+            .borrow_mut()
+            .drain()
+            .map(|(id, _)| id)
+            .collect();
+        left.sort_unstable();
+        for id in left {
+            turn.drop_op(id);
+        }
         self.inbox.borrow_mut().clear();
         turn
     }
@@ -205,6 +240,53 @@ impl Host {
         if self.ended.borrow().is_some() {
             return Err(Exception::throw_message(ctx, "the script has been ended"));
         }
+        Ok(())
+    }
+
+    /// Takes room for something that the script makes outside of its interpreter's memory, of which
+    /// it may have as much again before it waits.
+    pub(crate) fn take_room(&self, ctx: &Ctx<'_>, bytes: usize) -> rquickjs::Result<()> {
+        let all = self.bytes.get().saturating_add(bytes);
+        let most = self.parts.given.memory_limit;
+        if all > most {
+            let words = format!(
+                "the script began and measured more than {} MiB without waiting",
+                most >> 20
+            );
+            return Err(Exception::throw_range(ctx, &words));
+        }
+        self.bytes.set(all);
+        Ok(())
+    }
+
+    /// Fails where the script has too much going.
+    pub(crate) fn begins_one_more(&self, ctx: &Ctx<'_>) -> rquickjs::Result<()> {
+        if self.pending.borrow().len() >= MOST_PENDING {
+            let words = format!("the script waits for more than {MOST_PENDING} things at a time");
+            return Err(Exception::throw_range(ctx, &words));
+        }
+        self.take_room(ctx, 256)
+    }
+
+    /// Sets a tag for all that follows, or takes it away.
+    pub(crate) fn set_tag(
+        &self,
+        ctx: &Ctx<'_>,
+        name: String,
+        value: Option<String>,
+    ) -> rquickjs::Result<()> {
+        let mut tags = self.tags.borrow_mut();
+        tags.own.retain(|(of, _)| *of != name);
+        tags.renew();
+        let Some(value) = value else { return Ok(()) };
+        if tags.own.len() >= MOST_TAGS || name.len() + value.len() > LONGEST_TAG {
+            let words = format!(
+                "a script sets up to {MOST_TAGS} tags of up to {} KiB",
+                LONGEST_TAG >> 10
+            );
+            return Err(Exception::throw_range(ctx, &words));
+        }
+        tags.own.push((name, value));
         Ok(())
     }
 
@@ -240,7 +322,7 @@ impl Host {
     /// An operation is no longer wanted.
     pub(crate) fn drop_op(&self, id: OpId) {
         if self.pending.borrow_mut().remove(&id).is_some() {
-            self.turn.borrow_mut().dropped.push(id);
+            self.turn.borrow_mut().drop_op(id);
         }
     }
 
@@ -330,15 +412,29 @@ impl Host {
     }
 
     /// A line of the script's.
-    pub(crate) fn print(&self, level: PrintLevel, mut text: String) {
-        if text.len() > LONGEST_LINE {
-            text.truncate(text.floor_char_boundary(LONGEST_LINE));
-            text.push_str(" ..");
-        }
+    pub(crate) fn print(&self, level: PrintLevel, text: String) {
+        let text = cut(text, LONGEST_LINE);
         let printed = &mut self.turn.borrow_mut().printed;
         if printed.len() < MOST_LINES {
             printed.push(Printed { level, text });
         }
+    }
+
+    /// An address of HTTP; scripts ask the same ones again and again.
+    pub(crate) fn address(&self, text: &str) -> Option<Url> {
+        let mut known = self.addresses.borrow_mut();
+        if let Some(url) = known.get(text) {
+            return url.clone();
+        }
+        let is_http = |url: &Url| matches!(url.scheme(), "http" | "https") && url.has_host();
+        let url = Url::parse(text).ok().filter(is_http);
+        if known.len() >= MOST_ADDRESSES {
+            known.clear();
+        }
+        if text.len() <= LONGEST_ADDRESS {
+            known.insert(text.to_owned(), url.clone());
+        }
+        url
     }
 
     /// The tags of everything at this point of the script.
@@ -408,6 +504,9 @@ impl Host {
         let mut all = (*self.base_tags()).clone();
         put(&mut all, "check", name);
         let all = Arc::new(all);
+        if name.len() > LONGEST_READY {
+            return all;
+        }
         let ready = &mut self.tags.borrow_mut().ready;
         if ready.len() >= MOST_READY_TAGS {
             ready.clear();

@@ -37,6 +37,10 @@ pub(crate) enum Pending {
 
 /// What holds for all requests of a VU.
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "options of a script, each on or off"
+)]
 pub(crate) struct Settings {
     max_redirects: u32,
     batch: usize,
@@ -108,6 +112,7 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
             let words = "init code cannot make requests";
             return Err(Exception::throw_message(&ctx, words));
         }
+        own.begins_one_more(&ctx)?;
         let id = match exchange.next_op(&own) {
             Some(op) => own.begin_pending(op, Pending::Exchange(Box::new(exchange))),
             // It has failed already, which the event loop finds out in its time.
@@ -149,6 +154,13 @@ fn texts<'js>(ctx: &Ctx<'js>, to: &Object<'js>) -> Result<()> {
         None => Err(Exception::throw_type(&ctx, "the buffer was detached")),
     };
     to.set("text", Function::new(ctx.clone(), text)?)?;
+    let join = |ctx: Ctx<'js>, base: String, to: String| -> Result<String> {
+        let joined = url::Url::parse(&base).and_then(|base| base.join(&to));
+        joined.map(Into::into).map_err(|_| {
+            Exception::throw_type(&ctx, &format!("`{to}` of `{base}` is not an address"))
+        })
+    };
+    to.set("join", Function::new(ctx.clone(), join)?)?;
     let bytes_of = |ctx: Ctx<'js>, text: String| ArrayBuffer::new_copy(ctx, text.as_bytes());
     to.set("bytesOf", Function::new(ctx.clone(), bytes_of)?)
 }

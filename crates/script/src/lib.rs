@@ -8,6 +8,9 @@
 //! A script is read once ([`Program::load`]); each thread makes the VUs that it runs
 //! ([`Vu::new`]), calls the script's functions ([`Vu::call`]) and takes them on ([`Vu::turn`]).
 
+#![cfg_attr(test, allow(clippy::too_many_lines, reason = "a test may be a table"))]
+
+pub(crate) mod address;
 mod api;
 pub(crate) mod bytes;
 pub(crate) mod crypto;
@@ -15,13 +18,18 @@ pub(crate) mod encoding;
 pub mod exchange;
 pub mod gjson;
 mod host;
+pub(crate) mod html;
 mod http;
+pub(crate) mod jslib;
 mod modules;
+pub mod options;
 mod program;
 mod sockets;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod threshold;
 mod thrown;
+pub mod typescript;
 mod vu;
 
 pub use self::program::{Files, Given, LoadError, Metric, Program, Source};

@@ -3,13 +3,16 @@
 use std::rc::Rc;
 use std::sync::Arc;
 
+use breakpoint_coroutine::bytecode::Bytecode;
 use rquickjs::loader::{ImportAttributes, Loader, Resolver};
 use rquickjs::module::Declared;
-use rquickjs::{Ctx, Exception, Module, Result};
+use rquickjs::{Ctx, Error, Exception, Module, Result};
 
 use crate::LoadError;
 use crate::api;
 use crate::host::{Host, Wanted};
+use crate::jslib;
+use crate::typescript;
 
 /// Before the whole name of a module.
 pub(crate) const WHOLE: &str = "whole:";
@@ -56,46 +59,65 @@ impl Loader for Reader {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<Module<'js, Declared>> {
-        if let Some(module) = api::find(name) {
-            return Module::declare(ctx.clone(), name, api::as_module(module));
-        }
-        let text = text(&self.0, name).map_err(|words| {
-            if let Some(loading) = &self.0.loading {
-                loading
-                    .borrow_mut()
-                    .failed
-                    .get_or_insert(LoadError::new(words.clone()));
-            }
-            Exception::throw_message(ctx, &words)
-        })?;
-        Module::declare(ctx.clone(), name, &*text)
+        compiled(ctx, &self.0, name, || match api::find(name) {
+            Some(module) => Ok(api::as_module(module).into()),
+            None => text(&self.0, name).map_err(|error| fails(ctx, &self.0, error)),
+        })
     }
 }
 
-/// The text of a module of the script's own, ready to be run.
-pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, String> {
-    if let Some(text) = host.parts.modules.get(name) {
-        return Ok(Arc::clone(text));
+/// A module, compiled: while a program is loaded, for all VUs.
+pub(crate) fn compiled<'js>(
+    ctx: &Ctx<'js>,
+    host: &Host,
+    name: &str,
+    text: impl FnOnce() -> Result<Arc<str>>,
+) -> Result<Module<'js, Declared>> {
+    if let Some(code) = host.parts.codes.get(name) {
+        return code.load(ctx);
     }
+    let module = Module::declare(ctx.clone(), name, &*text()?)?;
+    if let Some(loading) = &host.loading {
+        let code = Bytecode::of(&module)?;
+        loading.borrow_mut().codes.insert(name.to_owned(), code);
+    }
+    Ok(module)
+}
+
+/// Throws what keeps a module from being loaded, and keeps it: it says more than what arrives
+/// through the interpreter.
+pub(crate) fn fails(ctx: &Ctx<'_>, host: &Host, error: LoadError) -> Error {
+    let words = error.to_string();
+    if let Some(loading) = &host.loading {
+        loading.borrow_mut().failed.get_or_insert(error);
+    }
+    Exception::throw_message(ctx, &words)
+}
+
+/// The text of a module of the script's own, ready to be run.
+pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, LoadError> {
     let Some(loading) = &host.loading else {
-        return Err(format!(
-            "`{name}` was not imported when the script was loaded"
-        ));
+        let words = format!("`{name}` was not imported when the script was loaded");
+        return Err(LoadError::new(words));
     };
     if let Some(text) = loading.borrow().modules.get(name) {
         return Ok(Arc::clone(text));
     }
-    let wanted = if is_address(name) {
-        Wanted::Remote(name.to_owned())
-    } else {
-        Wanted::Module(name.to_owned())
+    let fails = |why: &str| LoadError::new(format!("`{name}` cannot be imported: {why}"));
+    let wanted = match is_address(name) {
+        is_remote if is_remote => Wanted::Remote(name.to_owned()),
+        _ => Wanted::Module(name.to_owned()),
     };
-    let bytes = host
-        .read(wanted)
-        .map_err(|why| format!("`{name}` cannot be imported: {why}"))?;
-    loading.borrow_mut().note(name, &bytes);
-    let text = String::from_utf8(bytes)
-        .map_err(|_| format!("`{name}` cannot be imported: it is not UTF-8 text"))?;
+    let bytes = match (host.read(wanted), jslib::built_in(name)) {
+        (Ok(bytes), _) => {
+            loading.borrow_mut().note(name, &bytes);
+            bytes
+        }
+        // It belongs to this program, not to the script.
+        (Err(_), Some(text)) => text.as_bytes().to_vec(),
+        (Err(why), None) => return Err(fails(&why)),
+    };
+    let text = String::from_utf8(bytes).map_err(|_| fails("it is not UTF-8 text"))?;
     let text: Arc<str> = prepare(name, text)?.into();
     loading
         .borrow_mut()
@@ -105,17 +127,21 @@ pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, Str
 }
 
 /// Makes JavaScript modules of what is none.
-fn prepare(name: &str, text: String) -> std::result::Result<String, String> {
+fn prepare(name: &str, text: String) -> std::result::Result<String, LoadError> {
     // A line that begins with `#!` names the program that runs it.
     let text = if text.starts_with("#!") {
         format!("//{text}")
     } else {
         text
     };
-    if has_ending(name, "ts") {
-        return Err(format!(
-            "`{name}` cannot be imported: TypeScript is not supported yet"
-        ));
+    if ["ts", "mts", "cts"]
+        .iter()
+        .any(|ending| has_ending(name, ending))
+    {
+        return typescript::strip(&text, name).map_err(|error| LoadError {
+            place: Some(format!("{}:{}:{}", error.name, error.line, error.column)),
+            ..LoadError::new(error.message)
+        });
     }
     if has_ending(name, "json") {
         return Ok(format!("export default {text};"));
@@ -164,14 +190,14 @@ fn wrap_common_js(text: &str) -> String {
 
 /// The whole name of a module that another one imports.
 pub(crate) fn resolve(base: &str, name: &str) -> std::result::Result<String, String> {
+    if let Some(whole) = name.strip_prefix(WHOLE) {
+        return Ok(whole.to_owned());
+    }
     if api::find(name).is_some() {
         return Ok(name.to_owned());
     }
     if let Some(words) = refusal(name) {
         return Err(words);
-    }
-    if let Some(whole) = name.strip_prefix(WHOLE) {
-        return Ok(whole.to_owned());
     }
     if is_address(name) {
         return Ok(name.to_owned());
@@ -265,10 +291,7 @@ pub(crate) fn resolve_file(base: &str, name: &str) -> String {
 
 /// Where a module names another one, as `file:line`.
 fn place_of(host: &Host, base: &str, name: &str) -> Option<String> {
-    let text = match host.parts.modules.get(base) {
-        Some(text) => Arc::clone(text),
-        None => Arc::clone(host.loading.as_ref()?.borrow().modules.get(base)?),
-    };
+    let text = Arc::clone(host.loading.as_ref()?.borrow().modules.get(base)?);
     let quoted = ['"', '\'', '`'].map(|quote| format!("{quote}{name}{quote}"));
     let line = text
         .lines()

@@ -6,11 +6,15 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use breakpoint_coroutine::bytecode::Bytecode;
 use serde_json::Value;
 
 use crate::exchange::MetricKind;
 use crate::host::Wanted;
 use crate::vu::{self, VuIdentity};
+
+/// The most bytes of files and arrays that VUs share.
+const MOST_SHARED_BYTES: usize = 1 << 30;
 
 /// Reads what a script names. The caller decides what may be read.
 pub trait Files {
@@ -98,18 +102,32 @@ pub struct Metric {
 /// What was found while a script was loaded.
 #[derive(Debug, Default)]
 pub(crate) struct Loading {
+    /// The texts of the script's own modules.
     pub(crate) modules: BTreeMap<String, Arc<str>>,
+    /// All modules, those of k6 included, compiled.
+    pub(crate) codes: BTreeMap<String, Bytecode>,
     pub(crate) files: BTreeMap<String, Arc<[u8]>>,
     pub(crate) sources: BTreeMap<String, Source>,
     pub(crate) metrics: Vec<Metric>,
     pub(crate) arrays: BTreeMap<String, Arc<[Box<str>]>>,
     pub(crate) options: Option<String>,
     pub(crate) functions: Vec<String>,
+    /// Bytes of files and arrays.
+    bytes: usize,
     /// Why a module was not loaded: says more than what arrives through the interpreter.
     pub(crate) failed: Option<LoadError>,
 }
 
 impl Loading {
+    /// Takes room for what all VUs share.
+    pub(crate) fn take_room(&mut self, bytes: usize) -> Result<(), &'static str> {
+        self.bytes = self.bytes.saturating_add(bytes);
+        match self.bytes > MOST_SHARED_BYTES {
+            too_much if too_much => Err("files and SharedArrays have more than 1 GiB together"),
+            _ => Ok(()),
+        }
+    }
+
     /// Notes a file that was read.
     pub(crate) fn note(&mut self, name: &str, bytes: &[u8]) {
         let source = Source {
@@ -127,7 +145,7 @@ pub(crate) struct Parts {
     pub(crate) entry: String,
     pub(crate) given: Given,
     pub(crate) options: Value,
-    pub(crate) modules: BTreeMap<String, Arc<str>>,
+    pub(crate) codes: BTreeMap<String, Bytecode>,
     pub(crate) files: BTreeMap<String, Arc<[u8]>>,
     pub(crate) arrays: BTreeMap<String, Arc<[Box<str>]>>,
     pub(crate) metrics: Vec<Metric>,
@@ -155,7 +173,7 @@ impl Program {
             entry: crate::modules::plain(&entry.to_string_lossy()),
             given: given.clone(),
             options: Value::Null,
-            modules: BTreeMap::new(),
+            codes: BTreeMap::new(),
             files: BTreeMap::new(),
             arrays: BTreeMap::new(),
             metrics: Vec::new(),
@@ -177,7 +195,7 @@ impl Program {
                 .map_err(|error| LoadError::new(format!("`options` cannot be read: {error}")))?,
             None => Value::Object(serde_json::Map::new()),
         };
-        parts.modules = found.modules;
+        parts.codes = found.codes;
         parts.files = found.files;
         parts.arrays = found.arrays;
         parts.metrics = found.metrics;

@@ -21,6 +21,7 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
                 "init code cannot open connections",
             ));
         }
+        own.begins_one_more(&ctx)?;
         let op = match kind {
             0 => socket(&ctx, &own, &url, &params)?,
             _ => stream(&ctx, &own, &method, &url, &body, &params)?,
@@ -33,6 +34,15 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
     let send = move |ctx: Ctx<'js>, id: f64, kind: u8, data: Value<'js>| -> Result<()> {
         own.go_on(&ctx)?;
         let message = message(&ctx, kind, &data)?;
+        own.begins_one_more(&ctx)?;
+        own.take_room(
+            &ctx,
+            match &message {
+                Message::Text(text) => text.len(),
+                Message::Binary(bytes) => bytes.len(),
+                Message::Ping | Message::Pong => 0,
+            },
+        )?;
         own.begin_pending(Op::Send(op_id(id), message), Pending::Ignored);
         Ok(())
     };

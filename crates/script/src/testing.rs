@@ -8,6 +8,13 @@ pub(crate) fn run(
     script: &str,
 ) -> std::result::Result<String, String> {
     let runtime = Runtime::new().expect("a runtime");
+    // What goes wrong must not take the machine with it.
+    runtime.set_memory_limit(1 << 30);
+    let mut polls = 0_u64;
+    runtime.set_interrupt_handler(Some(Box::new(move || {
+        polls += 1;
+        polls > 100_000
+    })));
     let context = Context::full(&runtime).expect("a context");
     context.with(|ctx| {
         let exports = install(&ctx).catch(&ctx).map_err(|e| e.to_string())?;

@@ -11,6 +11,9 @@ const LONGEST_TEXT: usize = 16 * 1024;
 /// Where the host's own JavaScript lies.
 pub(crate) const OWN: &str = "k6:";
 
+/// What marks lines of a stack as the host's.
+const OWN_FILES: [&str; 2] = [OWN, "eval_script:"];
+
 /// Takes what was thrown out of the interpreter.
 pub(crate) fn take(ctx: &Ctx<'_>, host: &Host, error: &rquickjs::Error) -> Thrown {
     if error.is_exception() {
@@ -51,12 +54,12 @@ pub(crate) fn describe<'js>(ctx: &Ctx<'js>, host: &Host, value: &Value<'js>) -> 
             "the script holds more than the {} MiB of memory that a VU may",
             host.parts.given.memory_limit >> 20
         ),
-        _ => cut(text),
+        _ => cut(text, LONGEST_TEXT),
     };
     Thrown {
         message,
         place,
-        stack: cut(stack.join("\n")),
+        stack: cut(stack.join("\n"), LONGEST_TEXT),
         kind,
     }
 }
@@ -89,7 +92,7 @@ fn kind_of<'js>(ctx: &Ctx<'js>, value: &Value<'js>, text: &str) -> ThrownKind {
 
 /// Whether there is no memory for a small object.
 fn is_short_of_memory(ctx: &Ctx<'_>) -> bool {
-    let is_short = rquickjs::ArrayBuffer::new_copy(ctx.clone(), [0_u8; 64 * 1024]).is_err();
+    let is_short = rquickjs::ArrayBuffer::new_copy(ctx.clone(), vec![0_u8; 64 * 1024]).is_err();
     if is_short {
         ctx.catch();
     }
@@ -132,18 +135,18 @@ pub(crate) fn text<'js>(ctx: &Ctx<'js>, value: &Value<'js>) -> String {
             .and_then(|about| about.get::<String>().ok());
         return format!("Symbol({})", about.unwrap_or_default());
     }
-    match value.get::<Coerced<String>>() {
-        Ok(text) => text.0,
-        Err(_) => {
-            ctx.catch();
-            "something that has no text".into()
-        }
+    if let Ok(text) = value.get::<Coerced<String>>() {
+        return text.0;
     }
+    ctx.catch();
+    "something that has no text".into()
 }
 
-fn cut(mut text: String) -> String {
-    if text.len() > LONGEST_TEXT {
-        text.truncate(text.floor_char_boundary(LONGEST_TEXT));
+/// A text, as far as there is room for it.
+pub(crate) fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        let end = (0..=most).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
         text.push_str(" ..");
     }
     text
@@ -151,7 +154,7 @@ fn cut(mut text: String) -> String {
 
 /// Whether a line of a stack belongs to the host.
 fn is_own(line: &str) -> bool {
-    line.is_empty() || line.contains("(native)") || line.contains(OWN)
+    line.is_empty() || line.contains("(native)") || OWN_FILES.iter().any(|own| line.contains(own))
 }
 
 /// The place that a line of a stack names: `at name (file:1:2)` or `at file:1:2`.

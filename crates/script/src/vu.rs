@@ -151,16 +151,12 @@ impl Vu {
         if self.body.has_ended() {
             return over(End::Threw(broken("the VU has ended")));
         }
-        match self.body.resume(input) {
-            Step::Waits(Output::Turn(turn)) => {
-                self.is_over = matches!(turn.until, Until::Over(_));
-                turn
-            }
-            _ => {
-                self.is_over = true;
-                over(End::Threw(broken("the VU did not come to a wait")))
-            }
-        }
+        let Step::Waits(Output::Turn(turn)) = self.body.resume(input) else {
+            self.is_over = true;
+            return over(End::Threw(broken("the VU did not come to a wait")));
+        };
+        self.is_over = matches!(turn.until, Until::Over(_));
+        turn
     }
 
     /// Whether a call is running.
@@ -373,25 +369,13 @@ fn note_rejection<'js>(
 /// Runs the entry module; gives its exports.
 fn evaluate<'js>(ctx: &Ctx<'js>, host: &Host) -> rquickjs::Result<Object<'js>> {
     let name = host.parts.entry.as_str();
-    let text = modules::text(host, name).map_err(|words| {
-        if let Some(loading) = &host.loading {
-            loading
-                .borrow_mut()
-                .failed
-                .get_or_insert(LoadError::new(words.clone()));
-        }
-        rquickjs::Exception::throw_message(ctx, &words)
-    })?;
-    let (module, promise) = Module::declare(ctx.clone(), name, &*text)?.eval()?;
+    let promise = Module::import(ctx, format!("{}{name}", modules::WHOLE))?;
     while ctx.execute_pending_job() {}
-    match promise.result::<Value>() {
-        Some(result) => result?,
-        None => {
-            let words = "init code waits for what never happens: `await` at the top of a module";
-            return Err(rquickjs::Exception::throw_message(ctx, words));
-        }
+    let Some(exports) = promise.result::<Object>() else {
+        let words = "init code waits for what never happens: `await` at the top of a module";
+        return Err(rquickjs::Exception::throw_message(ctx, words));
     };
-    let exports = module.namespace()?;
+    let exports = exports?;
     let old: Value = exports.get(modules::OLD_EXPORTS)?;
     let exports = old.into_object().unwrap_or(exports);
     if let Some(loading) = &host.loading {

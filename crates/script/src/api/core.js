@@ -115,7 +115,11 @@
   define('global', globalThis);
 
   // What costs something is made when it is asked for.
-  for (const [name, from] of [['crypto', 'part:webcrypto']]) {
+  for (const [name, from] of [
+    ['crypto', 'part:webcrypto'],
+    ['URL', 'part:address'],
+    ['URLSearchParams', 'part:address'],
+  ]) {
     Object.defineProperty(globalThis, name, {
       configurable: true,
       get() {

@@ -43,6 +43,12 @@ fn time(seconds: f64) -> Duration {
     }
 }
 
+fn bytes_of(tags: &[(String, String)]) -> usize {
+    tags.iter()
+        .map(|(name, value)| 64 + name.len() + value.len())
+        .sum()
+}
+
 fn flow<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> {
     let own = Rc::clone(host);
     let sleep = move |ctx: Ctx<'js>, seconds: f64| -> Result<()> {
@@ -64,6 +70,7 @@ fn flow<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> {
                 "init code cannot start timers",
             ));
         }
+        own.begins_one_more(&ctx)?;
         let time = time(milliseconds / 1e3);
         let op = Op::Wait {
             time,
@@ -112,7 +119,9 @@ fn flow<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> {
 fn groups<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> {
     let own = Rc::clone(host);
     let check = move |ctx: Ctx<'js>, name: String, passed: bool, tags: Value<'js>| -> Result<()> {
-        own.check(&name, passed, tags_of(&ctx, &tags)?);
+        let tags = tags_of(&ctx, &tags)?;
+        own.take_room(&ctx, 128 + name.len() + bytes_of(&tags))?;
+        own.check(&name, passed, tags);
         Ok(())
     };
     to.set("check", Function::new(ctx.clone(), check)?)?;
@@ -120,6 +129,7 @@ fn groups<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> 
     let own = Rc::clone(host);
     let enter = move |ctx: Ctx<'js>, name: String| -> Result<f64> {
         own.go_on(&ctx)?;
+        own.take_room(&ctx, 256 + name.len())?;
         let mut tags = own.tags.borrow_mut();
         tags.groups.push(name);
         tags.renew();
@@ -138,14 +148,7 @@ fn groups<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> 
     to.set("leaveGroup", Function::new(ctx.clone(), leave)?)?;
 
     let own = Rc::clone(host);
-    let set = move |name: String, value: Option<String>| {
-        let mut tags = own.tags.borrow_mut();
-        tags.own.retain(|(of, _)| *of != name);
-        if let Some(value) = value {
-            tags.own.push((name, value));
-        }
-        tags.renew();
-    };
+    let set = move |ctx: Ctx<'js>, name, value| own.set_tag(&ctx, name, value);
     to.set("setTag", Function::new(ctx.clone(), set)?)?;
 
     let own = Rc::clone(host);
@@ -185,7 +188,9 @@ fn metrics<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()>
             let words = "init code cannot add values to metrics";
             return Err(Exception::throw_message(&ctx, words));
         }
-        let tags = own.tags_with(tags_of(&ctx, &tags)?);
+        let tags = tags_of(&ctx, &tags)?;
+        own.take_room(&ctx, 128 + bytes_of(&tags))?;
+        let tags = own.tags_with(tags);
         if let Some(metric) = own.parts.metrics.get(index) {
             own.sample(Sample {
                 metric: Arc::clone(&metric.name),
@@ -316,6 +321,7 @@ fn open_file(host: &Host, path: &str) -> std::result::Result<Arc<[u8]>, String> 
     }
     let bytes: Arc<[u8]> = host.read(Wanted::File(path.to_owned()))?.into();
     let mut loading = loading.borrow_mut();
+    loading.take_room(bytes.len())?;
     loading.note(path, &bytes);
     loading.files.insert(path.to_owned(), Arc::clone(&bytes));
     Ok(bytes)
@@ -358,7 +364,12 @@ fn arrays<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> 
         for item in items.iter::<String>() {
             texts.push(item?.into_boxed_str());
         }
-        loading.borrow_mut().arrays.insert(name, texts.into());
+        let mut loading = loading.borrow_mut();
+        let bytes = texts.iter().map(|text| 16 + text.len()).sum();
+        loading
+            .take_room(bytes)
+            .map_err(|words| Exception::throw_range(&ctx, words))?;
+        loading.arrays.insert(name, texts.into());
         Ok(())
     };
     to.set("makeArray", Function::new(ctx.clone(), make)?)?;

@@ -41,15 +41,16 @@
     return all;
   };
 
-  const timingsOf = ([blocked, connecting, tls, sending, waiting, receiving]) => ({
-    blocked,
+  // Its parts stand at 10 and after.
+  const timingsOf = (raw) => ({
+    blocked: raw[10],
     looking_up: 0,
-    connecting,
-    tls_handshaking: tls,
-    sending,
-    waiting,
-    receiving,
-    duration: sending + waiting + receiving,
+    connecting: raw[11],
+    tls_handshaking: raw[12],
+    sending: raw[13],
+    waiting: raw[14],
+    receiving: raw[15],
+    duration: raw[13] + raw[14] + raw[15],
   });
 
   const textOf = (body) => (typeof body === 'string' ? body : host.text(body));
@@ -58,8 +59,8 @@
   // when it is asked for.
   class Response {
     #raw;
-    #made = {};
-    constructor(raw) {
+    constructor(raw, sent) {
+      raw[19] = sent;
       this.status = raw[0];
       this.status_text = raw[1];
       this.url = raw[2];
@@ -72,27 +73,27 @@
       this.#raw = raw;
     }
     get headers() {
-      return (this.#made.headers ??= headersOf(this.#raw[9]));
+      return (this.#raw.headers ??= headersOf(this.#raw[9]));
     }
     get cookies() {
-      return (this.#made.cookies ??= cookiesOf(this.#raw[9]));
+      return (this.#raw.cookies ??= cookiesOf(this.#raw[9]));
     }
     get timings() {
-      return (this.#made.timings ??= timingsOf(this.#raw[10]));
+      return (this.#raw.timings ??= timingsOf(this.#raw));
     }
     get request() {
-      if (this.#made.request === undefined) {
+      if (this.#raw.request === undefined) {
         const headers = {};
-        pairs(this.#raw[12], (name, value) => (headers[canonical(name)] ??= []).push(value));
-        this.#made.request = {
-          method: this.#raw[11],
+        pairs(this.#raw[17] ?? '', (name, value) => (headers[canonical(name)] ??= []).push(value));
+        this.#raw.request = {
+          method: this.#raw[16],
           url: this.#raw[2],
           headers,
-          body: this.#raw[13] ?? '',
+          body: this.#raw[18] ?? (typeof this.#raw[19] === 'string' ? this.#raw[19] : ''),
           cookies: {},
         };
       }
-      return this.#made.request;
+      return this.#raw.request;
     }
     get tls_version() {
       return '';
@@ -110,14 +111,45 @@
         );
       }
       if (selector !== undefined) return host.select(textOf(this.body), String(selector));
-      if (!('json' in this.#made)) {
+      if (!('json' in this.#raw)) {
         try {
-          this.#made.json = JSON.parse(textOf(this.body));
+          this.#raw.json = JSON.parse(textOf(this.body));
         } catch (error) {
           throw new Error(`the body is no JSON: ${error.message}`);
         }
       }
-      return this.#made.json;
+      return this.#raw.json;
+    }
+    html(selector) {
+      if (this.body === null) throw new Error('the body is null, so it is no HTML');
+      const page = (this.#raw.html ??= require('k6/html').parseHTML(textOf(this.body)));
+      return selector === undefined ? page : page.find(String(selector));
+    }
+    submitForm({ formSelector = 'form', fields = {}, submitSelector, params } = {}) {
+      const form = this.html(formSelector).first();
+      if (form.size() === 0) {
+        throw new Error(`no form found for the selector '${formSelector}' in '${this.url}'`);
+      }
+      const method = (form.attr('method') ?? 'GET').toUpperCase();
+      const address = host.join(this.url, form.attr('action') ?? '');
+      const values = form.serializeObject();
+      const button = form.find(submitSelector ?? '[type="submit"]').first();
+      const name = button.attr('name');
+      if (name !== undefined && name !== '') values[name] = button.attr('value') ?? '';
+      Object.assign(values, fields);
+      if (method !== 'GET') return request(method, address, values, params);
+      const query = Object.keys(values).sort().flatMap((key) =>
+        [values[key]].flat().map((one) => `${encodeURIComponent(key)}=${encodeURIComponent(one)}`),
+      );
+      return request('GET', `${address.replace(/[?#].*$/, '')}?${query.join('&')}`, undefined, params);
+    }
+    clickLink({ selector = 'a[href]', params } = {}) {
+      const link = this.html(selector).first();
+      const href = link.attr('href');
+      if (href === undefined) {
+        throw new Error(`no link found for the selector '${selector}' in '${this.url}'`);
+      }
+      return request('GET', host.join(this.url, href), undefined, params);
     }
     toJSON() {
       const { headers, cookies, timings, request } = this;
@@ -125,8 +157,8 @@
     }
   }
 
-  const respond = (raw, params) => {
-    const response = new Response(raw);
+  const respond = (raw, params, sent) => {
+    const response = new Response(raw, sent);
     if (response.error !== '' && (params?.throw ?? host.throws)) {
       const error = new Error(response.error);
       error.response = response;
@@ -136,7 +168,7 @@
   };
 
   const request = (method, url, body, params) =>
-    respond(host.request(String(method), url, body, params), params);
+    respond(host.request(String(method), url, body, params), params, body);
 
   const split = (one) => {
     if (Array.isArray(one)) return [String(one[0]), one[1], one[2], one[3]];
@@ -155,7 +187,7 @@
     const outcomes = host.batch(all);
     const responses = Array.isArray(requests) ? [] : {};
     keys.forEach((key, index) => {
-      responses[key] = respond(outcomes[index], all[index][3]);
+      responses[key] = respond(outcomes[index], all[index][3], all[index][2]);
     });
     return responses;
   };
@@ -165,7 +197,7 @@
       const id = host.beginRequest(String(method), url, body, params);
       core.waiting.set(id, (raw) => {
         try {
-          resolve(respond(raw, params));
+          resolve(respond(raw, params, body));
         } catch (error) {
           reject(error);
         }

@@ -175,15 +175,12 @@ impl Work {
             let Json::Object(more) = item else { continue };
             self.spend(more.len())?;
             for (name, value) in more.iter() {
-                match places.get(name).filter(|_| !keeps_all) {
-                    Some(at) => {
-                        let at: usize = *at;
-                        members[at].1 = value.clone();
-                    }
-                    None => {
-                        places.insert(name.clone(), members.len());
-                        members.push((name.clone(), value.clone()));
-                    }
+                if let Some(at) = places.get(name).filter(|_| !keeps_all) {
+                    let at: usize = *at;
+                    members[at].1 = value.clone();
+                } else {
+                    places.insert(name.clone(), members.len());
+                    members.push((name.clone(), value.clone()));
                 }
             }
         }

@@ -2,15 +2,22 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use rquickjs::{Array, Ctx, Result, Value};
+use rquickjs::{Array, Ctx, Exception, Result, Value};
 
 use super::exchange::Exchange;
 use super::request;
 use crate::exchange::{OpId, Until};
 use crate::host::Host;
 
+/// The most requests of one batch.
+const MOST_REQUESTS: usize = 10_000;
+
 /// Runs requests, each `[method, url, body, params]`; gives their outcomes in the same order.
 pub(super) fn run<'js>(ctx: &Ctx<'js>, host: &Host, requests: &Array<'js>) -> Result<Array<'js>> {
+    if requests.len() > MOST_REQUESTS {
+        let words = format!("a batch has up to {MOST_REQUESTS} requests");
+        return Err(Exception::throw_range(ctx, &words));
+    }
     let mut waiting = Vec::new();
     for (index, request) in requests.iter::<Array<'js>>().enumerate() {
         let request = request?;

@@ -56,6 +56,8 @@ pub(crate) struct Exchange {
     pub(crate) came: Option<Came>,
     /// Under which number the script waits for it: that of its first hop.
     pub(crate) first: Option<OpId>,
+    /// The script gets to see its body, which it has in another form.
+    pub(crate) shows_body: bool,
     /// Who answers a challenge; nobody once it was answered.
     pub(crate) digest: Option<Account>,
 }
@@ -236,30 +238,31 @@ impl Exchange {
         let to = Array::new(ctx.clone())?;
         let url = self.url.as_ref().map_or(self.address.as_str(), Url::as_str);
         to.set(2, url)?;
-        match &self.came {
-            Some(Came::Answer(answer)) => self.of_answer(ctx, &to, answer)?,
-            _ => {
-                let failed = self.failure();
-                to.set(0, 0)?;
-                to.set(1, "")?;
-                to.set(3, "")?;
-                to.set(4, "")?;
-                to.set(5, 0)?;
-                to.set(6, self.body_value(ctx, None)?)?;
-                to.set(7, failed.message)?;
-                to.set(8, failed.code)?;
-                to.set(9, "")?;
-            }
+        if let Some(Came::Answer(answer)) = &self.came {
+            self.of_answer(ctx, &to, answer)?;
+        } else {
+            let failed = self.failure();
+            to.set(0, 0)?;
+            to.set(1, "")?;
+            to.set(3, "")?;
+            to.set(4, "")?;
+            to.set(5, 0)?;
+            to.set(6, self.body_value(ctx, None)?)?;
+            to.set(7, failed.message)?;
+            to.set(8, failed.code)?;
+            to.set(9, "")?;
         }
-        to.set(10, self.timings(ctx)?)?;
-        to.set(11, self.method)?;
-        to.set(12, lines(&self.headers))?;
-        to.set(
-            13,
-            self.body
-                .map(|body| String::from_utf8_lossy(&body).into_owned()),
-        )?;
-        to.set(14, matches!(self.form, BodyForm::Binary))?;
+        for (index, part) in (10..).zip(self.timings()) {
+            to.set(index, part.as_secs_f64() * 1e3)?;
+        }
+        to.set(16, self.method)?;
+        if !self.headers.is_empty() {
+            to.set(17, lines(&self.headers))?;
+        }
+        if self.shows_body {
+            let body = self.body.as_deref().map(String::from_utf8_lossy);
+            to.set(18, body.unwrap_or_default().as_ref())?;
+        }
         Ok(to)
     }
 
@@ -302,24 +305,20 @@ impl Exchange {
         ArrayBuffer::new_copy(ctx.clone(), body)?.into_js(ctx)
     }
 
-    fn timings<'js>(&self, ctx: &Ctx<'js>) -> Result<Array<'js>> {
+    /// In the order of `timingsOf`.
+    fn timings(&self) -> [Duration; 6] {
         let timings = match &self.came {
             Some(Came::Answer(answer)) => answer.timings,
             _ => crate::exchange::Timings::default(),
         };
-        let to = Array::new(ctx.clone())?;
-        let parts = [
+        [
             timings.blocked,
             timings.connecting,
             timings.tls_handshaking,
             timings.sending,
             timings.waiting,
             timings.receiving,
-        ];
-        for (index, part) in parts.into_iter().enumerate() {
-            to.set(index, part.as_secs_f64() * 1e3)?;
-        }
-        Ok(to)
+        ]
     }
 }
 
@@ -327,12 +326,14 @@ impl Exchange {
 pub(crate) fn lines(headers: &[(String, String)]) -> String {
     let mut text = String::with_capacity(headers.len() * 32);
     for (name, value) in headers {
-        // A header has no line break; should one come nevertheless, it ends no line here.
-        let clean = |part: &str| part.replace(['\r', '\n'], " ");
-        text.push_str(&clean(name));
-        text.push('\n');
-        text.push_str(&clean(value));
-        text.push('\n');
+        for part in [name, value] {
+            // A header has no line break; should one come nevertheless, it ends no line here.
+            match part.contains(['\r', '\n']) {
+                breaks if breaks => text.push_str(&part.replace(['\r', '\n'], " ")),
+                _ => text.push_str(part),
+            }
+            text.push('\n');
+        }
     }
     text
 }

@@ -12,6 +12,10 @@ use crate::host::Host;
 /// The most jars that a script may have at a time.
 const MOST_JARS: usize = 10_000;
 
+/// The most cookies of a jar, and the longest of them with its attributes, bytes.
+const MOST_COOKIES: usize = 1_000;
+const LONGEST_COOKIE: usize = 16 * 1024;
+
 /// The jars of a virtual user; its own is 0.
 #[derive(Debug, Default)]
 pub(crate) struct Jars {
@@ -46,6 +50,10 @@ impl Jars {
     /// Keeps a cookie, written as in a header.
     fn set(&mut self, jar: u32, url: &Url, cookie: &str) {
         let jar = self.jars.entry(jar).or_default();
+        // As browsers do, more generously.
+        if cookie.len() > LONGEST_COOKIE || jar.iter_any().nth(MOST_COOKIES - 1).is_some() {
+            return;
+        }
         if let Ok(cookie) = RawCookie::parse(cookie) {
             // One that is not for this address, as browsers do.
             let _refused = jar.insert_raw(&cookie, url);
@@ -93,7 +101,7 @@ pub(super) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
         let mut pairs = Vec::new();
         let jars = own.jars.borrow();
         jars.each(jar, &url, |name, value| {
-            pairs.push((name.to_owned(), value.to_owned()))
+            pairs.push((name.to_owned(), value.to_owned()));
         });
         for (index, (name, value)) in pairs.into_iter().enumerate() {
             all.set(index * 2, name)?;

@@ -42,6 +42,17 @@ impl Params {
         }
     }
 
+    /// How much room they take, about.
+    pub(super) fn bytes(&self) -> usize {
+        let pairs = self.headers.iter().chain(&self.tags);
+        let pairs: usize = pairs.map(|(name, value)| name.len() + value.len()).sum();
+        let cookies = self
+            .cookies
+            .iter()
+            .map(|own| own.name.len() + own.value.len());
+        512 + pairs + cookies.sum::<usize>()
+    }
+
     /// The tag `name`.
     pub(super) fn name(&self) -> Option<Arc<str>> {
         let (_, name) = self.tags.iter().find(|(name, _)| name == "name")?;
@@ -254,7 +265,7 @@ pub(super) fn compress(ctx: &Ctx<'_>, bytes: &[u8], how: &str) -> Result<Vec<u8>
 
 /// Reads an object's values: of use to other modules.
 pub(crate) fn tags_of<'js>(ctx: &Ctx<'js>, tags: &Value<'js>) -> Result<Vec<(String, String)>> {
-    if tags.as_object().map(Object::is_empty).unwrap_or(true) {
+    if tags.as_object().is_none_or(Object::is_empty) {
         return Ok(Vec::new());
     }
     pairs(ctx, tags)

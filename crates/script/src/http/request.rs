@@ -34,18 +34,16 @@ pub(crate) fn build<'js>(
     let mut params = params::read(ctx, given)?;
     let body = read_body(ctx, body)?;
     let settings = host.http.borrow();
-    let url = Url::parse(&address)
-        .ok()
-        .filter(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
-    let mut body = match body {
-        Some(body) => {
-            if let Some(content_type) = body.content_type {
-                params.header("Content-Type", || content_type);
-            }
-            Some(body.bytes)
+    let url = host.address(&address);
+    let shows_body = body
+        .as_ref()
+        .is_some_and(|body| body.content_type.is_some());
+    let mut body = body.map(|body| {
+        if let Some(content_type) = body.content_type {
+            params.header("Content-Type", || content_type);
         }
-        None => None,
-    };
+        body.bytes
+    });
     let account = url.as_ref().and_then(account);
     let digest = match (account, params.digest) {
         (account, digest) if digest => account,
@@ -63,6 +61,8 @@ pub(crate) fn build<'js>(
         let compression = compression.clone();
         params.header("Content-Encoding", || compression);
     }
+    let bytes = body.as_ref().map_or(0, Vec::len) + address.len() + params.bytes();
+    host.take_room(ctx, bytes)?;
     let name = params
         .name()
         .or(name)
@@ -90,6 +90,7 @@ pub(crate) fn build<'js>(
         came: None,
         first: None,
         digest,
+        shows_body,
     })
 }
 

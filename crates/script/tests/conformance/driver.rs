@@ -1,4 +1,4 @@
-//! A driver in virtual time: it answers requests from a table, and remembers all that a script does.
+//! A driver in virtual time: it answers requests from a table, and remembers what a script does.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;

@@ -314,7 +314,7 @@ fn a_batch_runs_side_by_side() {
     .answering(|request| Ok(ok(&format!("{} {}", request.method, &request.url[14..]))));
     let before = world.now;
     assert_eq!(world.run(), ["true GET 1,POST 2,PUT 3", "x,y GET 4 1020"]);
-    assert_eq!(world.now - before, Duration::from_millis(20));
+    assert_eq!(world.now.saturating_sub(before), Duration::from_millis(20));
     assert_eq!(world.body(2), "c=1");
 }
 
@@ -351,7 +351,7 @@ fn async_requests_run_side_by_side() {
     });
     let before = world.now;
     assert_eq!(world.run(), ["1,4,3", "1020"]);
-    assert_eq!(world.now - before, Duration::from_millis(20));
+    assert_eq!(world.now.saturating_sub(before), Duration::from_millis(20));
 }
 
 // using-k6/k6-options/reference: discardResponseBodies, userAgent, noConnectionReuse
@@ -452,4 +452,89 @@ fn bodies_are_packed_where_asked_for() {
     assert_eq!(world.header(0, "Content-Encoding"), Some("gzip"));
     let body = world.requests[0].body.as_deref().expect("a body");
     assert!(body.starts_with(&[0x1f, 0x8b]) && body.len() < 100);
+}
+
+// javascript-api/k6-http/response: `request` is what was sent
+#[test]
+fn a_response_knows_its_request() {
+    let mut world = world(
+        "const h = { headers: { 'x-a': 'b' } };
+         const one = http.post('http://a.test/', 'text', h).request;
+         console.log(one.method, one.url, one.body, JSON.stringify(one.headers));
+         console.log(http.post('http://a.test/', { a: 1 }).request.body);
+         console.log(JSON.stringify(http.get('http://a.test/').request));",
+    );
+    assert_eq!(
+        world.run(),
+        [
+            "POST http://a.test/ text {\"X-A\":[\"b\"]}",
+            "a=1",
+            "{\"method\":\"GET\",\"url\":\"http://a.test/\",\"headers\":{},\"body\":\"\",\"cookies\":{}}",
+        ]
+    );
+}
+
+// A group and own tags end with the iteration, or go on with the scenario.
+#[test]
+fn tags_are_those_of_the_moment() {
+    let mut world = World::new(
+        "import http from 'k6/http'; import exec from 'k6/execution'; import { group, sleep } from 'k6';
+         export default () => {
+           http.get('http://a.test/');
+           if (__ITER === 0) { exec.vu.metrics.tags.own = 'x'; }
+           group('g', () => { http.get('http://a.test/'); if (__ITER === 0) throw 'out'; });
+         }",
+    );
+    world.throws();
+    world.run();
+    let tags: Vec<String> = world
+        .requests
+        .iter()
+        .map(|r| {
+            r.tags
+                .iter()
+                .map(|(n, v)| format!("{n}={v}"))
+                .collect::<Vec<_>>()
+                .join(",")
+        })
+        .collect();
+    assert_eq!(tags, ["", "group=::g,own=x", "own=x", "group=::g,own=x"]);
+}
+
+// javascript-api/k6-http/params: what is no such thing is named
+#[test]
+fn params_that_are_wrong_are_named() {
+    for (params, word) in [
+        ("{ timeout: 'soon' }", "timeout"),
+        ("{ timeout: -5 }", "timeout"),
+        ("{ responseType: 'xml' }", "responseType"),
+        ("{ auth: 'ntlm' }", "ntlm"),
+        ("{ compression: 'br' }", "br"),
+        ("{ responseCallback: 5 }", "expectedStatuses"),
+        ("{ get headers() { throw new Error('mine'); } }", "mine"),
+    ] {
+        let script = format!("http.post('http://a.test/', 'b', {params});");
+        let thrown = world(&script).throws();
+        assert!(thrown.message.contains(word), "{params}: {thrown:?}");
+    }
+}
+
+// Bodies of odd values are texts or errors, never a panic.
+#[test]
+fn odd_bodies_do_no_harm() {
+    let mut world = world(
+        "const u = 'http://a.test/';
+         for (const body of [5, true, [1, 2], {}, { a: null, b: undefined, c: { d: 1 } }, new Date(0),
+             Object.create(null), '\\ud800', 10n]) {
+           try { http.post(u, body); } catch (e) { console.log(String(e)); }
+         }
+         try { http.post(u, Symbol('s')); } catch (e) { console.log('no'); }
+         try { http.get(Symbol('s')); } catch (e) { console.log('no'); }
+         try { http.get(); } catch (e) { console.log('no'); }
+         try { http.request(); } catch (e) { console.log('no'); }",
+    );
+    let printed = world.run();
+    assert!(world.requests.len() >= 7, "{printed:?}");
+    assert_eq!(world.body(0), "5");
+    assert_eq!(world.body(4), "a=null&b=undefined&c=%7B%22d%22%3A1%7D");
 }

@@ -90,3 +90,36 @@ fn require_gives_modules() {
     assert_eq!(program.options()["vus"], 7);
     assert_eq!(World::of(program).run(), ["function function 3"]);
 }
+
+// using-k6/javascript-typescript-compatibility-mode: types are stripped, not checked
+#[test]
+fn typescript_runs_without_its_types() {
+    let program = load_files(&[
+        (
+            "script.ts",
+            "import http, { type Response } from 'k6/http';
+             import { twice } from './lib.ts';
+             interface User { name: string; n?: number }
+             export const options: { vus: number } = { vus: 2 };
+             export default function (): void {
+               const u: User = { name: 'a' }; const r: Response = http.get('http://a.test/');
+               console.log(u.name as string, twice<number>(r.status));
+             }",
+        ),
+        (
+            "lib.ts",
+            "export const twice = <T extends number>(n: T): number => n * 2;",
+        ),
+    ])
+    .expect("it is loaded");
+    assert_eq!(program.options()["vus"], 2);
+    assert_eq!(World::of(program).run(), ["a 400"]);
+    let error = load_files(&[("script.ts", "let a: = 1;\n")]).expect_err("a mistake");
+    assert!(
+        error
+            .place
+            .as_deref()
+            .is_some_and(|p| p.starts_with("script.ts:1:")),
+        "{error:?}"
+    );
+}

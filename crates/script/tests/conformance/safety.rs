@@ -10,19 +10,25 @@ fn thrown_by(script: &str) -> breakpoint_script::exchange::Thrown {
 
 #[test]
 fn an_endless_script_is_ended_with_its_line() {
-    let thrown = thrown_by(
-        "export default () => {
-           try { while (true) { Math.abs(1); } } catch (e) {} finally { for (;;) {} }
-         }",
-    );
+    let thrown = thrown_by("export default () => {\n while (true) { Math.abs(1); }\n}");
     assert_eq!(thrown.kind, ThrownKind::Endless);
+    let place = thrown.place.as_deref();
     assert!(
-        thrown
-            .place
-            .as_deref()
-            .is_some_and(|p| p.starts_with("script.js:2:")),
+        place.is_some_and(|p| p.starts_with("script.js:2:")),
         "{thrown:?}"
     );
+}
+
+#[test]
+fn an_endless_script_does_not_catch_its_end() {
+    let mut world = World::new(
+        "export default () => {
+           try { while (true) { Math.abs(1); } } catch (e) { console.log('caught'); }
+           finally { for (;;) {} }
+         }",
+    );
+    assert_eq!(world.throws().kind, ThrownKind::Endless);
+    assert!(world.printed.is_empty());
 }
 
 #[test]
@@ -105,7 +111,7 @@ fn odd_values_are_described() {
             "Object.defineProperty(new Error('m'), 'message', { get() { throw 1; } })",
             "",
         ),
-        ("() => 1", "() => 1"),
+        ("() => 1", "function v() {\n    [native code]\n}"),
         ("Object.create(null)", "{}"),
         ("10n", "10"),
     ] {
@@ -154,4 +160,54 @@ fn memory_of_a_vu_is_known() {
     let (big, small) = (world.vu().memory(), small.vu().memory());
     assert!(small > 10_000, "{small}");
     assert!(big > small + 500_000, "{big} {small}");
+}
+
+#[test]
+fn what_a_script_makes_outside_of_its_memory_is_limited() {
+    for (what, word) in [
+        (
+            "for (;;) check(1, { ['x'.repeat(1e6) + n++]: true });",
+            "without waiting",
+        ),
+        (
+            "for (;;) trend.add(1, { a: 'x'.repeat(1e6) });",
+            "without waiting",
+        ),
+        (
+            "const b = 'x'.repeat(1e6); http.batch(new Array(99).fill(['POST', 'http://a.test/', b]));",
+            "without",
+        ),
+        ("for (;;) setTimeout(() => {}, 1e6);", "at a time"),
+        ("for (;;) exec.vu.metrics.tags['t' + n++] = 'x';", "tags"),
+        ("exec.vu.metrics.tags.a = 'x'.repeat(1e6);", "tags"),
+        (
+            "http.batch(new Array(20000).fill('http://a.test/'));",
+            "batch",
+        ),
+        ("for (;;) new http.CookieJar();", "jars"),
+    ] {
+        let thrown = thrown_by(&format!(
+            "import http from 'k6/http'; import {{ check }} from 'k6'; import exec from 'k6/execution';
+             import {{ Trend }} from 'k6/metrics'; const trend = new Trend('t'); let n = 0; const all = [];
+             export default () => {{ {} }}",
+            what.replace("new http.CookieJar()", "all.push(new http.CookieJar())")
+        ));
+        assert_eq!(thrown.kind, ThrownKind::Script, "{what}: {thrown:?}");
+        assert!(thrown.message.contains(word), "{what}: {thrown:?}");
+    }
+}
+
+#[test]
+fn cookies_are_limited() {
+    let mut world = World::new(
+        "import http from 'k6/http';
+         export default () => {
+           const jar = http.cookieJar(); const u = 'http://a.test/';
+           for (let i = 0; i < 3000; i += 1) jar.set(u, `c${i}`, 'v');
+           jar.set(u, 'long', 'x'.repeat(1e6));
+           const all = jar.cookiesForURL(u);
+           console.log(Object.keys(all).length, all.long);
+         }",
+    );
+    assert_eq!(world.run(), ["1000 undefined"]);
 }
