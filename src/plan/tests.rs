@@ -1276,7 +1276,10 @@ fn flags_that_do_not_go_with_k6_or_without_it_are_refused() {
     refused(
         DEMO,
         &native,
-        &["--script dir/my script.js", "only the engines `script` and `k6`"],
+        &[
+            "--script dir/my script.js",
+            "only the engines `script` and `k6`",
+        ],
     );
 }
 
@@ -1354,7 +1357,7 @@ fn a_script_is_run_by_this_program_and_its_thresholds_are_the_slo() {
         ]
     );
     assert_eq!(script.env[1], ("A".to_owned(), "b=c".to_owned()));
-    assert_eq!((script.crc32, script.own.has_setup), (Some(9), true));
+    assert_eq!((script.crc32, script.own.has("setup")), (Some(9), true));
     assert_eq!(script.setup_timeout(), Duration::from_secs(5));
     assert!(
         script

@@ -162,13 +162,8 @@ impl EngineFacts for ScriptPlan {
             ("engine", format!("this program with {}", self.shown)),
             ("functions", functions.join("  ")),
         ];
-        let calls: Vec<&str> = [
-            (self.own.has_setup, "setup"),
-            (self.own.has_teardown, "teardown"),
-        ]
-        .into_iter()
-        .filter_map(|(has, name)| has.then_some(name))
-        .collect();
+        let once = ["setup", "teardown"].into_iter();
+        let calls: Vec<&str> = once.filter(|name| self.own.has(name)).collect();
         if !calls.is_empty() {
             outline.push(("once", calls.join(", ")));
         }
