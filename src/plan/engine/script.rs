@@ -242,7 +242,7 @@ impl EngineFacts for ScriptPlan {
         self.notes = script.told(Mode::Gate);
         if !self.left_out.is_empty() {
             self.notes.push(format!(
-                "options of the script are ignored because they set the load: {}",
+                "a search ignores the script's options that set the load: {}",
                 self.left_out.join(", ")
             ));
         }
