@@ -12,10 +12,6 @@ const MOST_STAGES: usize = 1_000;
 pub struct OwnScript {
     /// The functions that it exports.
     pub functions: Vec<String>,
-    /// Whether it has a `setup`.
-    pub has_setup: bool,
-    /// Whether it has a `teardown`.
-    pub has_teardown: bool,
     /// How long `setup` may take, where it says so.
     pub setup_timeout: Option<Duration>,
     /// Whether connections are closed after each iteration.
@@ -71,11 +67,8 @@ impl OwnScript {
         metrics: Vec<Declared>,
         options: &Map<String, Value>,
     ) -> Self {
-        let has = |name: &str| functions.iter().any(|known| known == name);
         let is_set = |name: &str| options.get(name).and_then(Value::as_bool) == Some(true);
         Self {
-            has_setup: has("setup"),
-            has_teardown: has("teardown"),
             setup_timeout: options.get("setupTimeout").and_then(duration),
             closes_each_cycle: is_set("noVUConnectionReuse"),
             stages: stages(options),
@@ -84,6 +77,11 @@ impl OwnScript {
             functions,
             metrics,
         }
+    }
+
+    /// Whether it exports a function.
+    pub fn has(&self, function: &str) -> bool {
+        self.functions.iter().any(|known| known == function)
     }
 
     /// The metric of a name; `checks` is there without being declared.

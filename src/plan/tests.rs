@@ -1357,7 +1357,7 @@ fn a_script_is_run_by_this_program_and_its_thresholds_are_the_slo() {
         ]
     );
     assert_eq!(script.env[1], ("A".to_owned(), "b=c".to_owned()));
-    assert_eq!((script.crc32, script.own.has_setup), (Some(9), true));
+    assert_eq!((script.crc32, script.own.has("setup")), (Some(9), true));
     assert_eq!(script.setup_timeout(), Duration::from_secs(5));
     assert!(
         script

@@ -74,6 +74,8 @@ fn how(words: &[String]) -> Run {
     };
     match words[0].as_str() {
         "find" => Run::With(replaced("find", "plan"), &[0]),
+        // `tests/program/script.rs` follows stages of a script.
+        "ramp" if has("--script") => Run::ReadOnly,
         "ramp" if words[1].starts_with("--") => {
             let quick = |w: &String| w.replace(":30s", ":1s").replace(":1m", ":1s");
             let mut args: Vec<String> = words.iter().map(quick).collect();
@@ -128,7 +130,8 @@ fn furnish(folder: &Path, words: &[String]) {
             ];
             let made = breakpoint(folder, &init.map(str::to_owned));
             assert_eq!(made.status.code(), Some(0), "{made:?}");
-            let script = "// options: {\"thresholds\": {\"http_req_failed\": [\"rate<0.01\"]}}\n";
+            let script = "export const options = { thresholds: { http_req_failed: ['rate<0.01'] } \
+                          };\nexport default function () { }\n";
             fs::write(folder.join("script.js"), script).unwrap();
         }
         _ => {}

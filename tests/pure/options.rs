@@ -269,6 +269,7 @@ const NOT_ALIKE: &[&str] = &[
     "engine.url",
     "engine.headers",
     "engine.script",
+    "engine.env",
     "engine.binary",
     "engine.mode",
     "engine.exec",

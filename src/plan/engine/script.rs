@@ -162,13 +162,8 @@ impl EngineFacts for ScriptPlan {
             ("engine", format!("this program with {}", self.shown)),
             ("functions", functions.join("  ")),
         ];
-        let calls: Vec<&str> = [
-            (self.own.has_setup, "setup"),
-            (self.own.has_teardown, "teardown"),
-        ]
-        .into_iter()
-        .filter_map(|(has, name)| has.then_some(name))
-        .collect();
+        let once = ["setup", "teardown"].into_iter();
+        let calls: Vec<&str> = once.filter(|name| self.own.has(name)).collect();
         if !calls.is_empty() {
             outline.push(("once", calls.join(", ")));
         }
@@ -247,7 +242,7 @@ impl EngineFacts for ScriptPlan {
         self.notes = script.told(Mode::Gate);
         if !self.left_out.is_empty() {
             self.notes.push(format!(
-                "options of the script are ignored because they set the load: {}",
+                "a search ignores the script's options that set the load: {}",
                 self.left_out.join(", ")
             ));
         }

@@ -1,5 +1,5 @@
-//! WebSockets and event streams that a script opens: read all the time, as those of a profile are,
-//! and handed to the script one message after the other.
+//! `WebSocket`s and event streams that a script opens: read all the time, as those of a profile
+//! are, and handed to the script one message after the other.
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;

@@ -310,8 +310,8 @@ fn spec(own: &ScriptPlan, order: &Order<'_>, program: Program) -> ScriptSpec {
             .iter()
             .map(|f| (f.name.clone(), f.weight))
             .collect(),
-        setup: own.own.has_setup.then(|| own.setup_timeout()),
-        has_teardown: own.own.has_teardown,
+        setup: own.own.has("setup").then(|| own.setup_timeout()),
+        has_teardown: own.own.has("teardown"),
         closes_each_cycle: own.own.closes_each_cycle,
         names,
         metrics,

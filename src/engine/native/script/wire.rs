@@ -112,9 +112,9 @@ pub(super) fn render(
         names.any(|name| name.eq_ignore_ascii_case(wanted))
     };
     let mut put = |parts: &[&str]| {
-        parts
-            .iter()
-            .for_each(|p| out.extend_from_slice(p.as_bytes()))
+        for part in parts {
+            out.extend_from_slice(part.as_bytes());
+        }
     };
     put(&[method.as_str(), " ", &place.target, " HTTP/1.1\r\n"]);
     if !given("host") {
@@ -143,7 +143,7 @@ pub(super) fn render(
     }
     match connection {
         Connecting::Upgrades => {
-            put(&["connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"])
+            put(&["connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n"]);
         }
         Connecting::AsAsked if request.keeps_connection => {}
         Connecting::AsAsked => put(&["connection: close\r\n"]),

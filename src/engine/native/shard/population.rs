@@ -382,15 +382,12 @@ impl Population {
             (Drive::Open(open), Some(first)) => {
                 let pool = Rc::clone(&open.pool);
                 tasks.spawn(place, async move {
-                    match &kind.script {
-                        Some(script) => {
-                            let user = ScriptUser::new(&kind, script, &own, number);
-                            vu::serve(user, &own, &pool, first).await;
-                        }
-                        None => {
-                            let user = ScenarioUser::new(&kind, &own, number);
-                            vu::serve(user, &own, &pool, first).await;
-                        }
+                    if let Some(script) = &kind.script {
+                        let user = ScriptUser::new(&kind, script, &own, number);
+                        vu::serve(user, &own, &pool, first).await;
+                    } else {
+                        let user = ScenarioUser::new(&kind, &own, number);
+                        vu::serve(user, &own, &pool, first).await;
                     }
                 })
             }
@@ -398,15 +395,12 @@ impl Population {
             (Drive::Closed { staggers, .. }, _) => {
                 let staggers = *staggers;
                 tasks.spawn(place, async move {
-                    match &kind.script {
-                        Some(script) => {
-                            let user = ScriptUser::new(&kind, script, &own, number);
-                            vu::run(user, &own, staggers).await;
-                        }
-                        None => {
-                            let user = ScenarioUser::new(&kind, &own, number);
-                            vu::run(user, &own, staggers).await;
-                        }
+                    if let Some(script) = &kind.script {
+                        let user = ScriptUser::new(&kind, script, &own, number);
+                        vu::run(user, &own, staggers).await;
+                    } else {
+                        let user = ScenarioUser::new(&kind, &own, number);
+                        vu::run(user, &own, staggers).await;
                     }
                 })
             }
