@@ -59,9 +59,8 @@ impl Work {
             | Self::Script
             | Self::Typical => &[50, 500],
             Self::Template => &[50],
-            Self::Sse => &[500, 2_000],
+            Self::Sse | Self::MemoryScript => &[500, 2_000],
             Self::Memory => &[1_000, 5_000, 10_000],
-            Self::MemoryScript => &[500, 2_000],
             // Two connections a VU, within 20 000 descriptors.
             Self::MemorySse => &[1_000, 5_000, 9_000],
             Self::Clock => &[100, 1_000],

@@ -95,6 +95,7 @@ impl<I: 'static, O: 'static, E: 'static> Coroutine<I, O, E> {
     }
 
     /// Whether the body has ended.
+    #[must_use]
     pub fn has_ended(&self) -> bool {
         self.inner.done()
     }

@@ -115,9 +115,10 @@ pub(crate) fn text(host: &Host, name: &str) -> std::result::Result<Arc<str>, Loa
         return Ok(Arc::clone(text));
     }
     let fails = |why: &str| LoadError::new(format!("`{name}` cannot be imported: {why}"));
-    let wanted = match is_address(name) {
-        is_remote if is_remote => Wanted::Remote(name.to_owned()),
-        _ => Wanted::Module(name.to_owned()),
+    let wanted = if is_address(name) {
+        Wanted::Remote(name.to_owned())
+    } else {
+        Wanted::Module(name.to_owned())
     };
     let bytes = match (host.read(wanted), jslib::built_in(name)) {
         (Ok(bytes), _) => {
