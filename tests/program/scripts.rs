@@ -60,6 +60,41 @@ fn the_list_of_the_scripts_is_whole() {
 }
 
 #[test]
+fn a_check_that_fails_fails_the_look_and_an_endless_script_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let script = dir.path().join("bad.js");
+    let shop = Shop::open();
+    let base = format!("BASE_URL={}", shop.url());
+    let look = |text: &str| {
+        fs::write(&script, text).unwrap();
+        let output = breakpoint(&[
+            "try",
+            "--script",
+            &script.display().to_string(),
+            "-e",
+            &base,
+        ]);
+        (said(&output), output.status.code())
+    };
+    let (told, code) = look(
+        "import http from 'k6/http'; import { check } from 'k6';\n\
+         export default () => check(http.get(`${__ENV.BASE_URL}/`), {\n\
+         'is 201': (r) => r.status === 201, 'is 200': (r) => r.status === 200 });",
+    );
+    assert_eq!(code, Some(5), "{told}");
+    assert!(
+        told.contains("check failed: is 201") && told.contains("check: is 200"),
+        "{told}"
+    );
+    let (told, code) = look("export default () => { for (;;) try { for (;;); } finally {} }");
+    assert_eq!(code, Some(5), "{told}");
+    assert!(
+        told.contains("without waiting") && told.contains("bad.js:1"),
+        "{told}"
+    );
+}
+
+#[test]
 fn every_script_passes_with_all_of_its_checks() {
     let mut failed = Vec::new();
     for name in scripts() {

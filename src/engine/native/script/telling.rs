@@ -36,8 +36,8 @@ pub(super) fn sentence_of(thrown: &Thrown) -> String {
     let place = thrown.place.as_ref();
     let place = place.map_or_else(String::new, |place| format!(" ({})", excerpt::line(place)));
     let kind = match thrown.kind {
-        ThrownKind::Script | ThrownKind::Fail => "",
-        ThrownKind::Endless => "the script ran for too long without waiting: ",
+        // What is thrown for an endless run says so itself.
+        ThrownKind::Script | ThrownKind::Fail | ThrownKind::Endless => "",
         ThrownKind::Memory => "the script holds too much memory: ",
         ThrownKind::Stack => "the script calls too deeply: ",
     };
@@ -76,7 +76,7 @@ impl Desk<'_> {
             let check = sample.tags.iter().find(|(name, _)| name == "check");
             match check.filter(|_| &*sample.metric == "checks") {
                 Some((_, check)) if passed => self.say(Mark::Passed, |_| format!("check: {check}")),
-                Some((_, check)) => self.say(Mark::Failed, |_| format!("check failed: {check}")),
+                Some((_, check)) => self.check_failed(check),
                 None => self.say(Mark::Note, |_| value_of(sample)),
             }
         }
@@ -91,6 +91,19 @@ impl Desk<'_> {
                 format!("{level}: {}", masks.text(&line.text))
             });
         }
+    }
+
+    /// To one who sees all of an iteration, a check that fails is a failure of it.
+    fn check_failed(&self, check: &str) {
+        self.say(Mark::Failed, |_| format!("check failed: {check}"));
+        self.failure.borrow_mut().get_or_insert_with(|| {
+            Box::new(Failure {
+                step: Some("checks".to_owned()),
+                message: excerpt::long_line(&format!("check failed: {check}")),
+                connected: true,
+                ..Failure::of(FailureKind::Check)
+            })
+        });
     }
 
     /// Tells of a request that has ended: of one that failed why, and to one who looks of all.
