@@ -635,7 +635,6 @@ mod tests {
             &["breakpoint", "find", "--max-vus", "many"],
             &["breakpoint", "init"],
             &["breakpoint", "report"],
-            &["breakpoint", "ramp"],
             &["breakpoint", "ramp", "--stages", "100"],
             &["breakpoint", "compare", "one"],
             &["breakpoint", "compare", "a", "b", "--fail-if", "breakpoint"],

@@ -267,7 +267,7 @@ fn what_is_wrong_with_a_script_is_told_with_its_place() {
         ("import x from './none.js';", &["none.js"]),
         ("export const x = 1;", &["no function `default`"]),
         (throws, &["threw", "s.js:2"]),
-        (endless, &["threw", "too long"]),
+        (endless, &["threw", "without waiting"]),
         (
             &get("http://192.0.2.1/x"),
             &["--allow-target 192.0.2.1", "not sent"],
