@@ -400,7 +400,13 @@ async fn monitors_and_the_page_of_locust_trust_as_the_load_does() {
     let trusting = [&find[..], &["--cacert", "own.pem"]].concat();
     let told = said(&run(folder.path(), &trusting).await);
     assert!(told.contains("is not a supported Locust master"), "{told}");
-    let told = said(&run(folder.path(), &["find", "--engine", "k6", "--script", "x.js", "-k"]).await);
+    let told = said(
+        &run(
+            folder.path(),
+            &["find", "--engine", "k6", "--script", "x.js", "-k"],
+        )
+        .await,
+    );
     assert!(
         told.contains("--insecure") && told.contains("insecureSkipTLSVerify"),
         "{told}"
