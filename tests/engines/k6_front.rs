@@ -173,7 +173,7 @@ fn a_script_that_is_missing_throws_or_runs_nothing_is_told() {
         ],
     );
     let text = it.ends(2, &["plan", "--engine", "k6"]);
-    has(&text, &["--engine k6: k6 needs a script"]);
+    has(&text, &["--engine k6: the engine `k6` needs a script"]);
     it.put("script.js", "// options: nonsense\n");
     let text = it.ends(2, &["plan", "--script", "script.js", "--k6", K6]);
     has(
