@@ -1,25 +1,25 @@
-//! What k6 says of itself and of a script, and what becomes of it here: thresholds are objectives,
-//! scenarios are functions with weights.
+//! What a script of k6 says of itself, and what becomes of it here: thresholds are objectives,
+//! scenarios are functions with weights. And what k6 says.
 //!
 //! Texts in, values out: who runs k6 is the business of others. All of it is text of others, so
 //! nothing of it may panic, and nothing is kept without a bound.
 
 mod arguments;
 mod blocked;
-mod inspect;
 mod own;
 mod said;
 mod scenarios;
+mod script;
 mod template;
 mod threshold;
 
 use std::fmt;
 
-pub use arguments::{check_arguments, for_inspect};
+pub use arguments::{check_arguments, variables};
 pub use blocked::blocked;
-pub use inspect::{Script, ScriptError};
 pub use own::{Declared, DeclaredKind, MetricRow, OwnScript};
 pub use said::said;
+pub use script::{LineOf, Runner, Script, ScriptError};
 pub use template::{Named, profile};
 pub use threshold::ITERATION;
 
@@ -150,11 +150,9 @@ fn check_name(name: &str) -> Result<(), String> {
 /// What was learned of a script before it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptInfo {
-    /// The version of the k6 that was asked; `None` where this program runs the script.
-    pub version: Option<Version>,
     /// What the script says of itself.
     pub script: Script,
-    /// Checksum of the script's text, or of all its files.
+    /// Checksum of the script's text for k6, and of all its files where this program runs it.
     pub crc32: u32,
 }
 

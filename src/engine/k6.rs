@@ -30,7 +30,6 @@ use self::points::Event;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::points::fuzz;
 pub(super) use self::start::start;
-pub(super) use self::tool::inspect;
 use self::window::{Fold, SECOND, Slice};
 use super::host::{HostWatch, ProcessWatch};
 use super::requests::{self, MOST_NAMES, few};
@@ -67,8 +66,8 @@ const MOST_THREW: (usize, usize) = (3, 100);
 pub struct K6Spec {
     /// The k6 program.
     pub binary: PathBuf,
-    /// Its version, as far as it is known.
-    pub version: Option<Version>,
+    /// Its version.
+    pub version: Version,
     /// The user's script.
     pub script: PathBuf,
     /// The script as it was named.

@@ -3,7 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::k6::{Declared, DeclaredKind, Function, MetricRow, Mode, OwnScript, Script, Version};
+use crate::k6::{Declared, DeclaredKind, Function, MetricRow, Mode, OwnScript, Runner, Script};
 use crate::measure::{Arrivals, Level, LevelUnit, StepTable};
 use crate::scenario::Scenario;
 
@@ -1008,14 +1008,14 @@ proptest! {
 
 fn of_script(json: &str) -> ScriptInfo {
     ScriptInfo {
-        version: Some(Version::read("k6 v2.2.1 (x)").unwrap()),
-        script: Script::read(json.as_bytes()).unwrap(),
+        script: Script::of_json(json.as_bytes(), Runner::K6).unwrap(),
         crc32: 7,
     }
 }
 
 const THRESHOLDS: &str = r#"{"thresholds": {"http_req_duration": ["p(95)<500"], "checks": ["rate>0.9"]}, "blacklistIPs": ["127.0.0.9/32"],
-    "scenarios": {"a": {"vus": 3, "exec": "browse"}, "b": {"vus": 1, "exec": "buy"}}}"#;
+    "scenarios": {"a": {"executor": "per-vu-iterations", "vus": 3, "iterations": 3, "exec": "browse"},
+        "b": {"executor": "per-vu-iterations", "exec": "buy"}}}"#;
 
 fn script_flags() -> FindFlags {
     FindFlags {
@@ -1298,7 +1298,8 @@ fn the_mode_restart_runs_one_function() {
 
 /// What this program learns of a script that it runs itself.
 fn of_own_script(options: &str, functions: &[&str]) -> ScriptInfo {
-    let options: serde_json::Map<_, _> = serde_json::from_str(options).unwrap();
+    let options = serde_json::from_str(options).unwrap();
+    let options = breakpoint_script::options::options(&options).unwrap();
     let functions = functions.iter().map(|name| (*name).to_owned()).collect();
     let metric = |name: &str, kind| Declared {
         name: name.to_owned(),
@@ -1311,8 +1312,7 @@ fn of_own_script(options: &str, functions: &[&str]) -> ScriptInfo {
     ];
     let own = OwnScript::new(functions, metrics, &options);
     ScriptInfo {
-        version: None,
-        script: Script::of_own(&options, own).unwrap(),
+        script: Script::of_own(&options, own, Runner::Own, &|_| None).unwrap(),
         crc32: 9,
     }
 }

@@ -132,7 +132,7 @@ pub(super) fn arguments(spec: &K6Spec) -> Vec<String> {
     let mut out: Vec<String> = ["run", "--quiet", "--no-thresholds"]
         .map(str::to_owned)
         .into();
-    out.extend(spec.version.map(|v| v.no_summary().to_owned()));
+    out.push(spec.version.no_summary().to_owned());
     // No REST interface: nobody but us tells it what to do, and two of them are not in each other's
     // way.
     let values = [

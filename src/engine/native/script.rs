@@ -29,7 +29,7 @@ use rand::RngExt as _;
 use self::desk::Desk;
 pub(super) use self::desk::Kept;
 pub use self::engine::{ScriptEngine, ScriptSpec};
-pub(in crate::engine) use self::load::{inspect, one, start};
+pub(in crate::engine) use self::load::{inspect, inspect_for_k6, one, start};
 use self::running::Running;
 use self::table::LateNames;
 pub use self::table::ScriptTable;

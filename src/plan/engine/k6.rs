@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::{Abilities, EngineFacts, EngineWords, ScriptFacts, Secrets, VuCost, refuse};
-use crate::k6::{DEFAULT_BINARY, Function, Mode, ScriptInfo, Version, blocked, check_arguments};
+use crate::k6::{DEFAULT_BINARY, Function, Mode, ScriptInfo, blocked, check_arguments};
 use crate::measure::Level;
 use crate::plan::value::{self, Flag, Reader};
 use crate::plan::{FindFlags, PlanError};
@@ -47,8 +47,6 @@ pub struct K6Plan {
     pub left_out: Vec<String>,
     /// What a reader must know of what becomes of the script.
     pub notes: Vec<String>,
-    /// The version of k6, once it was asked.
-    pub version: Option<Version>,
     /// Checksum of the script's text, once it was looked at.
     pub crc32: Option<u32>,
     /// Whether something that is run comes from the profile: whoever runs it must have agreed to
@@ -329,7 +327,6 @@ impl EngineFacts for K6Plan {
     }
 
     fn words(&self) -> EngineWords {
-        let version = self.version.map_or_else(String::new, |v| format!(" {v}"));
         let how = match self.mode {
             Mode::Gate => "one process for all levels",
             Mode::Restart => "one process per level",
@@ -338,7 +335,7 @@ impl EngineFacts for K6Plan {
         EngineWords {
             loads: "what the script of k6 loads",
             outline: vec![
-                ("engine", format!("k6{version} with {}: {how}", self.shown)),
+                ("engine", format!("k6 with {}: {how}", self.shown)),
                 ("functions", functions.join("  ")),
             ],
             by: Some("k6"),
@@ -412,8 +409,7 @@ impl EngineFacts for K6Plan {
         }
         self.blocked.clone_from(&script.blocked);
         self.left_out.clone_from(&script.left_out);
-        self.notes = script.told(self.mode);
-        self.version = info.version;
+        self.notes.clone_from(&script.notes);
         self.crc32 = Some(info.crc32);
         Ok(())
     }

@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::k6::{functions, name_of, no_script};
 use super::{Abilities, EngineFacts, EngineWords, ScriptFacts, Secrets, VuCost, refuse};
-use crate::k6::{Function, MetricRow, Mode, OwnScript, ScriptInfo};
+use crate::k6::{Function, MetricRow, OwnScript, ScriptInfo};
 use crate::plan::{FindFlags, PlanError};
 use crate::profile::{EngineSpec, Profile};
 use crate::secret::{Hidden, MASK};
@@ -239,7 +239,7 @@ impl EngineFacts for ScriptPlan {
         self.own.clone_from(&script.own);
         self.metrics.clone_from(&script.metrics);
         self.left_out.clone_from(&script.left_out);
-        self.notes = script.told(Mode::Gate);
+        self.notes.clone_from(&script.notes);
         if !self.left_out.is_empty() {
             self.notes.push(format!(
                 "a search ignores the script's options that set the load: {}",
