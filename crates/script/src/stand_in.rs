@@ -133,7 +133,77 @@ fn members(text: &str, alias: &str) -> BTreeSet<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
+    use crate::{Files, Given, LoadError, Program};
+
+    /// One script, in a folder without other files.
+    struct Only(&'static str);
+
+    impl Files for Only {
+        fn read(&self, path: &Path) -> Result<Vec<u8>, String> {
+            match path.to_str() {
+                Some("script.js") => Ok(self.0.into()),
+                _ => Err("there is no such file".to_owned()),
+            }
+        }
+
+        fn remote(&self, _address: &str) -> Result<Vec<u8>, String> {
+            Err("there is no network".to_owned())
+        }
+    }
+
+    fn load(text: &'static str, stand_ins: bool) -> Result<Program, LoadError> {
+        let given = Given {
+            stand_ins,
+            ..Given::default()
+        };
+        Program::load(Path::new("script.js"), &Only(text), &given)
+    }
+
+    #[test]
+    fn options_are_known_of_scripts_that_only_k6_can_run() {
+        for (text, options) in [
+            (
+                "import grpc from 'k6/net/grpc';
+                const client = new grpc.Client();
+                client.load(['definitions'], 'hello.proto');
+                export const options = { vus: 2 };
+                export default () => {};",
+                r#"{"vus":2}"#,
+            ),
+            (
+                "import { browser } from 'k6/browser';
+                import { expect } from 'https://jslib.k6.io/k6-testing/0.5.0/index.js';
+                export const options = { scenarios: { ui: { executor: 'shared-iterations',
+                    options: { browser: { type: 'chromium' } } } } };
+                export default async function () { const page = await browser.newPage(); }",
+                r#"{"scenarios":{"ui":{"executor":"shared-iterations","options":{"browser":{"type":"chromium"}}}}}"#,
+            ),
+            (
+                "import * as kafka from 'k6/x/kafka';
+                import { open } from 'k6/experimental/fs';
+                const writer = new kafka.Writer({ brokers: ['a'], topic: `${kafka.SNAPPY}` });
+                for (const part of kafka.parts()) throw new Error('never');
+                const file = await open('a.csv');
+                export const options = { iterations: 3, tags: { no: writer } };
+                export function setup() { writer.produce(); }",
+                r#"{"iterations":3,"tags":{}}"#,
+            ),
+            (
+                "const sql = require('k6/x/sql'); const { a } = sql.open('x');
+                export const options = { rps: +a + 1 };",
+                r#"{"rps":1}"#,
+            ),
+        ] {
+            let program = load(text, true).unwrap_or_else(|error| panic!("{text}: {error}"));
+            assert_eq!(program.options().to_string(), options, "{text}");
+            assert!(load(text, false).is_err(), "{text}");
+        }
+        let broken = load("import x from 'lodash';", true).expect_err("no module of k6");
+        assert!(broken.message.contains("npm"), "{broken}");
+    }
 
     #[test]
     fn names_are_found_in_every_kind_of_import() {
