@@ -21,7 +21,7 @@ pub use own::{Declared, DeclaredKind, MetricRow, OwnScript};
 pub use said::said;
 pub use script::{LineOf, Runner, Script, ScriptError};
 pub use template::{Named, profile};
-pub use threshold::ITERATION;
+pub use threshold::{ITERATION, ITERATION_DURATION};
 
 /// The function of a script that is run when nothing else is said.
 pub const DEFAULT_FUNCTION: &str = "default";

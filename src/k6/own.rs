@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use breakpoint_script::options::{Executor, Options};
 
+use super::ITERATION_DURATION;
+
 /// Stages that are looked at; more than that nobody writes.
 const MOST_STAGES: usize = 1_000;
 
@@ -16,6 +18,9 @@ pub struct OwnScript {
     pub setup_timeout: Option<Duration>,
     /// Whether connections are closed after each iteration.
     pub closes_each_cycle: bool,
+    /// Those of its thresholds, as objectives, for which every answer that is not expected is a
+    /// failure, also one that sheds.
+    pub failed: Vec<String>,
     /// Its stages as `TARGET:TIME,...`, where its VUs move by them.
     pub stages: Option<String>,
     /// Whether any certificate is accepted.
@@ -68,6 +73,7 @@ impl OwnScript {
         Self {
             setup_timeout: Some(options.setup_timeout),
             closes_each_cycle: options.no_vu_connection_reuse,
+            failed: Vec::new(),
             stages: stages(options),
             insecure: options.insecure_skip_tls_verify,
             has_browser: options
@@ -89,7 +95,7 @@ impl OwnScript {
     pub fn kind_of(&self, name: &str) -> Option<DeclaredKind> {
         match name {
             "checks" => Some(DeclaredKind::Rate),
-            "group_duration" => Some(DeclaredKind::Trend),
+            "group_duration" | ITERATION_DURATION => Some(DeclaredKind::Trend),
             _ => {
                 let found = self.metrics.iter().find(|metric| metric.name == name);
                 found.map(|metric| metric.kind)

@@ -41,6 +41,8 @@ pub struct ScriptSpec {
     pub has_teardown: bool,
     /// Whether connections are closed after each iteration.
     pub closes_each_cycle: bool,
+    /// Whether answers that shed count as failures.
+    pub sheds_fail: bool,
     /// Names of requests that objectives ask for.
     pub names: Vec<String>,
     /// The script's own metrics that objectives ask for.
@@ -59,6 +61,7 @@ impl ScriptSpec {
     fn work(&self, table: ScriptTable) -> ScriptWork {
         ScriptWork {
             closes_each_cycle: self.closes_each_cycle,
+            sheds_fail: self.sheds_fail,
             ..ScriptWork::new(
                 Arc::clone(&self.vus),
                 &self.functions,
@@ -82,20 +85,44 @@ impl ScriptSpec {
         })
     }
 
-    /// Runs iterations one after the other until no new name comes up.
+    /// Runs `setup`, and iterations one after the other until no new name comes up. Where it ends
+    /// there, `teardown` undoes what `setup` did.
     async fn look_around(&self, work: &Arc<ScriptWork>) -> Result<Around, EngineError> {
         let mut engine = self.engine(work)?;
-        let looked = self.looks(&mut engine, work).await;
+        let looked = match self.set_up(&mut engine, work, None).await {
+            Ok(data) => {
+                let looked = self.looks(&mut engine, work, data).await;
+                if looked.is_err() {
+                    self.tear_down(work, None).await;
+                }
+                looked
+            }
+            Err(error) => Err(error),
+        };
         engine.stop().await;
         looked
+    }
+
+    /// Runs `teardown`, where there is one, on threads of its own: those of the load may have ended
+    /// for an error. What goes wrong there spoils nothing that was measured.
+    async fn tear_down(&self, work: &Arc<ScriptWork>, trace: Option<Trace>) {
+        if !self.has_teardown {
+            return;
+        }
+        let Ok(mut engine) = self.engine(work) else {
+            return;
+        };
+        let teardown = engine.look_at(Function::Teardown, 0, trace);
+        let _ = tokio::time::timeout(TEARDOWN, teardown).await;
+        engine.stop().await;
     }
 
     async fn looks(
         &self,
         engine: &mut NativeEngine,
         work: &Arc<ScriptWork>,
+        data: Option<Arc<str>>,
     ) -> Result<Around, EngineError> {
-        let data = self.set_up(engine, work, None).await?;
         let began = tokio::time::Instant::now();
         let kinds = Mix::new(&self.shares());
         for kind in 0..kinds.kinds() {
@@ -159,10 +186,7 @@ impl ScriptSpec {
             Ok(_) => {
                 let look = engine.look_at(Function::Iteration, vu, Some(trace.clone()));
                 let went = look.await;
-                if self.has_teardown {
-                    let teardown = engine.look_at(Function::Teardown, 0, Some(trace));
-                    let _ = tokio::time::timeout(TEARDOWN, teardown).await;
-                }
+                self.tear_down(&work, Some(trace)).await;
                 went
             }
             Err(error) => Err(error),
@@ -215,8 +239,7 @@ struct Around {
 pub struct ScriptEngine {
     inner: NativeEngine,
     work: Arc<ScriptWork>,
-    has_teardown: bool,
-    shown: String,
+    spec: ScriptSpec,
 }
 
 impl ScriptEngine {
@@ -251,19 +274,14 @@ impl ScriptEngine {
         };
         Ok(Self {
             inner: spec.engine(&work)?.described(info),
-            has_teardown: spec.has_teardown,
-            shown: spec.shown,
+            spec,
             work,
         })
     }
 
-    async fn end(mut self) {
-        if self.has_teardown {
-            // What goes wrong there spoils nothing that was measured.
-            let teardown = self.inner.look_at(Function::Teardown, 0, None);
-            let _ = tokio::time::timeout(TEARDOWN, teardown).await;
-        }
+    async fn end(self) {
         self.inner.stop().await;
+        self.spec.tear_down(&self.work, None).await;
     }
 }
 
@@ -317,7 +335,7 @@ impl Engine for ScriptEngine {
             out.push(format!(
                 "{threw} of {} iterations of {} threw: {}",
                 seen.iterations,
-                self.shown,
+                self.spec.shown,
                 most.join("; ")
             ));
         }
