@@ -255,11 +255,11 @@ fn a_search_brackets_what_theory_says() {
     let args = [
         "find",
         "--start-vus",
-        "7",
+        "16",
         "--max-vus",
         "32",
         "--budget",
-        "24s",
+        "32s",
         "--slo",
         "p90(work)<500ms",
     ];

@@ -548,11 +548,11 @@ fn a_search_goes_on_with_the_same_script_only() {
     let script = fs::read_to_string(it.path().join("script.js")).unwrap();
     it.put("script.js", &format!("{script}// another\n"));
     has(
-        &it.ends(2, &["resume", run, "--budget", "16s"]),
+        &it.ends(2, &["resume", run, "--budget", "22s"]),
         &["the script script.js has changed since"],
     );
     it.put("script.js", &script);
-    let output = it.run(&["resume", run, "--budget", "16s", "--quiet"]);
+    let output = it.run(&["resume", run, "--budget", "22s", "--quiet"]);
     assert!(probes() > before, "{}", said(&output));
 }
 
