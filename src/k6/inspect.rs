@@ -140,7 +140,7 @@ impl Script {
         }
         match options.get("scenarios").and_then(Value::as_object) {
             Some(all) if !all.is_empty() => {
-                let Mix { functions, notes } = scenarios::mix(all);
+                let Mix { functions, notes } = scenarios::mix(all, is_own);
                 if functions.is_empty() {
                     return Err(ScriptError::NoFunction(notes.join("; ")));
                 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-/// Stages that are looked at; more than that nobody writes.
-const MOST_STAGES: usize = 1_000;
+use super::ScriptUsers;
 
 /// What a script says of itself beside thresholds and scenarios.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -16,12 +15,12 @@ pub struct OwnScript {
     pub setup_timeout: Option<Duration>,
     /// Whether connections are closed after each iteration.
     pub closes_each_cycle: bool,
-    /// Its stages as `TARGET:TIME,...`, where its VUs move by them.
-    pub stages: Option<String>,
     /// Whether any certificate is accepted.
     pub insecure: bool,
     /// The metrics that it declares.
     pub metrics: Vec<Declared>,
+    /// The kinds of users that its scenarios are.
+    pub users: Vec<ScriptUsers>,
     /// Memory of one of its VUs that has run nothing but its init code, where that was measured.
     pub vu_memory: Option<u64>,
 }
@@ -71,9 +70,9 @@ impl OwnScript {
         Self {
             setup_timeout: options.get("setupTimeout").and_then(duration),
             closes_each_cycle: is_set("noVUConnectionReuse"),
-            stages: stages(options),
             insecure: is_set("insecureSkipTLSVerify"),
             vu_memory: None,
+            users: Vec::new(),
             functions,
             metrics,
         }
@@ -82,6 +81,16 @@ impl OwnScript {
     /// Whether it exports a function.
     pub fn has(&self, function: &str) -> bool {
         self.functions.iter().any(|known| known == function)
+    }
+
+    /// The stages of the scenario of a name, else of its only one.
+    pub fn stages(&self, scenario: Option<&str>) -> Option<&str> {
+        let users = match (scenario, self.users.as_slice()) {
+            (Some(name), all) => all.iter().find(|users| users.name == name)?,
+            (None, [one]) => one,
+            (None, _) => return None,
+        };
+        users.stages.as_deref()
     }
 
     /// The metric of a name; `checks` is there without being declared.
@@ -95,40 +104,6 @@ impl OwnScript {
             }
         }
     }
-}
-
-/// The stages of a script, or of its only scenario; `None` where VUs do not move by any.
-fn stages(options: &Map<String, Value>) -> Option<String> {
-    let scenarios = options.get("scenarios").and_then(Value::as_object);
-    let scenario = match scenarios.filter(|all| !all.is_empty()) {
-        Some(all) if all.len() == 1 => all.values().next()?.as_object()?,
-        Some(_) => return None,
-        None => options,
-    };
-    let executor = scenario.get("executor").and_then(Value::as_str);
-    let number = |from: &Map<String, Value>, key: &str| from.get(key).and_then(Value::as_u64);
-    let lasts = |from: &Map<String, Value>| {
-        let time = from.get("duration").and_then(duration)?.as_secs_f64();
-        Some(format!("{}ms", (time * 1e3).round()))
-    };
-    let mut parts = Vec::new();
-    match (executor, scenario.get("stages").and_then(Value::as_array)) {
-        (None | Some("ramping-vus"), Some(all)) => {
-            let first = number(scenario, "startVUs").or_else(|| number(scenario, "vus"));
-            // Without a number k6 begins with one VU, which is as good as none.
-            parts.extend(first.filter(|vus| *vus > 1).map(|vus| format!("{vus}:0s")));
-            for stage in all.iter().take(MOST_STAGES) {
-                let stage = stage.as_object()?;
-                parts.push(format!("{}:{}", number(stage, "target")?, lasts(stage)?));
-            }
-        }
-        (None | Some("constant-vus"), None) => {
-            let vus = number(scenario, "vus").unwrap_or(1);
-            parts = vec![format!("{vus}:0s"), format!("{vus}:{}", lasts(scenario)?)];
-        }
-        _ => return None,
-    }
-    (!parts.is_empty()).then(|| parts.join(","))
 }
 
 /// A time as k6 writes it: `1m30s`, `500ms`, or a number of milliseconds.
@@ -172,24 +147,6 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn stages_are_those_of_the_script_or_of_its_only_scenario() {
-        let of = |options: Value| stages(options.as_object().unwrap());
-        let two = json!([{"duration": "30s", "target": 20}, {"duration": "1m", "target": 0}]);
-        let wanted = Some("20:30000ms,0:60000ms".to_owned());
-        assert_eq!(of(json!({"stages": two})), wanted);
-        let ramping = json!({"executor": "ramping-vus", "startVUs": 0, "stages": two});
-        assert_eq!(of(json!({"scenarios": {"a": ramping}})), wanted);
-        assert_eq!(of(json!({"scenarios": {"a": ramping, "b": ramping}})), None);
-        let rates = json!({"executor": "ramping-arrival-rate", "stages": two});
-        assert_eq!(of(json!({"scenarios": {"a": rates}})), None);
-        let constant = of(json!({"vus": 5, "duration": "10s"}));
-        assert_eq!(constant.as_deref(), Some("5:0s,5:10000ms"));
-        for none in [json!({}), json!({"iterations": 5}), json!({"stages": [{}]})] {
-            assert_eq!(of(none), None);
-        }
-    }
 
     #[test]
     fn times_are_read_as_k6_writes_them() {

@@ -16,11 +16,11 @@ pub(super) struct Mix {
 
 /// What the scenarios run, and how many VUs each has: those run the functions here, whatever the
 /// scenario's own clock says.
-pub(super) fn mix(scenarios: &Map<String, Value>) -> Mix {
+pub(super) fn mix(scenarios: &Map<String, Value>, is_own: bool) -> Mix {
     let mut mix = Mix::default();
     for (name, scenario) in scenarios.iter().take(MOST_SCENARIOS) {
         let exec = text(scenario, "exec").unwrap_or(DEFAULT_FUNCTION);
-        mix.told_of(name, scenario, exec);
+        mix.told_of(name, scenario, exec, is_own);
         match Function::new(exec, vus(scenario).max(1)) {
             Ok(function) => mix.add(function),
             Err(why) => mix
@@ -48,14 +48,12 @@ impl Mix {
     }
 
     /// What of a scenario is left out.
-    fn told_of(&mut self, name: &str, scenario: &Value, exec: &str) {
+    fn told_of(&mut self, name: &str, scenario: &Value, exec: &str, is_own: bool) {
         let mut left_out = Vec::new();
         for key in ["env", "tags"] {
-            if scenario
-                .get(key)
-                .and_then(Value::as_object)
-                .is_some_and(|o| !o.is_empty())
-            {
+            let given = scenario.get(key).and_then(Value::as_object);
+            // In k6 they would belong to a scenario, of which there is one for all functions.
+            if !is_own && given.is_some_and(|o| !o.is_empty()) {
                 left_out.push(format!("`{key}`"));
             }
         }
@@ -71,7 +69,7 @@ impl Mix {
             self.notes.push(note);
         }
         let executor = text(scenario, "executor").unwrap_or_default();
-        if executor.contains("arrival") {
+        if !is_own && executor.contains("arrival") {
             self.notes.push(format!(
                 "the script's scenario `{name}` starts iterations at a rate; here its VUs run \
                  `{exec}` in a loop, up to its maximum number of VUs"

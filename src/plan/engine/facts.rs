@@ -5,8 +5,8 @@ use core::net::IpAddr;
 use std::path::Path;
 
 use crate::k6::ScriptInfo;
-use crate::measure::Level;
-use crate::plan::{ConnectPlan, FindFlags, PlanError};
+use crate::measure::{Arrivals, Level};
+use crate::plan::{Amount, ConnectPlan, FindFlags, PlanError};
 use crate::profile::Profile;
 
 /// Whether an engine can do something; if not, why it is refused.
@@ -146,6 +146,17 @@ pub trait EngineFacts {
     /// The highest level when nothing else is said; `None` for the usual one.
     fn highest_level(&self) -> Option<Level> {
         None
+    }
+
+    /// How cycles arrive when nothing else is said; `None` for the closed model.
+    fn arrivals(&self) -> Option<Arrivals> {
+        None
+    }
+
+    /// Everybody who loads the target where its own files say that, by name, those who are searched
+    /// last; nothing where they are alone.
+    fn populations(&self) -> Vec<(String, Amount)> {
+        Vec::new()
     }
 
     /// What stands for the target, where its own files say what that is.
