@@ -215,6 +215,11 @@ pub trait EngineFacts {
         Ok(())
     }
 
+    /// Hides values of the environment, where it is given that; whether it is.
+    fn hide_of_environment(&mut self, _values: &[String]) -> bool {
+        false
+    }
+
     /// Keeps it from every address but this machine's and these.
     fn confine(&mut self, _allowed: &[IpAddr]) {}
 

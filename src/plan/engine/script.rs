@@ -277,6 +277,14 @@ impl ScriptPlan {
                     .to_owned(),
             );
         }
+        if self.arrivals().is_some() {
+            notes.push(
+                "the scenarios have arrival rates, so levels are iterations per second (as with \
+                 --rate), and `maxVUs` is no limit (--max-vus is); for levels of VUs, add \
+                 --start-vus N"
+                    .to_owned(),
+            );
+        }
         for users in all {
             let is_beside = (self.population.as_ref()).is_some_and(|name| *name != users.name);
             if is_beside && !users.size.is_whole() {
@@ -472,6 +480,14 @@ impl EngineFacts for ScriptPlan {
         self.secrets.clone_from(&hidden);
         self.hidden = Hidden::new(hidden);
         Ok(())
+    }
+
+    fn hide_of_environment(&mut self, values: &[String]) -> bool {
+        if self.includes_environment {
+            self.secrets.extend_from_slice(values);
+            self.hidden = Hidden::new(self.secrets.iter().cloned());
+        }
+        self.includes_environment
     }
 
     fn note(&mut self, text: String) {
