@@ -12,6 +12,7 @@ mod scenarios;
 mod script;
 mod template;
 mod threshold;
+mod users;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ pub use said::said;
 pub use script::{LineOf, Runner, Script, ScriptError};
 pub use template::{Named, profile};
 pub use threshold::ITERATION;
+pub use users::{ScriptUsers, Size, shares, users};
 
 /// The function of a script that is run when nothing else is said.
 pub const DEFAULT_FUNCTION: &str = "default";

@@ -120,6 +120,8 @@ fn of_find(find: &FindArgs) -> Vec<Flag> {
         start_rate: _,
         require_vus: _,
         require_rate: _,
+        // A scenario of a script that must be named itself.
+        population: _,
         precision: _,
         confidence: _,
         budget: _,

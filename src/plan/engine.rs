@@ -26,7 +26,7 @@ pub use facts::{
 pub use k6::K6Plan;
 pub use locust::LocustPlan;
 pub use native::NativePlan;
-pub use script::ScriptPlan;
+pub use script::{KindPlan, ScriptPlan, ScriptPopulationPlan};
 
 /// The values of `--engine` and of `kind`.
 const KINDS: [&str; 4] = ["native", "script", "locust", "k6"];
@@ -200,6 +200,13 @@ pub(super) fn check(
         able(can.populations, |why| {
             refuse(profile, "--engine", given, span, why)
         })?;
+    }
+    if let Some(given) = flags.population.clone()
+        && facts.populations().is_empty()
+    {
+        let why = "this is for the scenarios of a script that this program runs; in a profile, \
+                   write `population` in [search]";
+        return Err(refuse(profile, "--population", given, None, why));
     }
     if let Some(threads) = flags.threads {
         let given = threads.to_string();

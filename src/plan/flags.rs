@@ -73,6 +73,10 @@ pub struct FindFlags {
     pub locust_header: Vec<String>,
     /// `--script`.
     pub script: Option<PathBuf>,
+    /// `--population`: the scenario of the script that is searched.
+    pub population: Option<String>,
+    /// Whether levels are VUs, whatever the script says.
+    pub is_closed: bool,
     /// `--env`, each.
     pub env: Vec<String>,
     /// `--include-system-env-vars`.

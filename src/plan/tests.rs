@@ -1399,11 +1399,143 @@ fn a_script_that_lacks_a_function_is_refused() {
         slo: vec!["p95<1s".to_owned()],
         ..FindFlags::default()
     };
-    let options = r#"{"scenarios": {"a": {"exec": "browse"}}}"#;
+    let options = r#"{"scenarios": {"a": {"executor": "shared-iterations", "exec": "browse"}}}"#;
     let error = Plan::resolve_with(None, &flags, Some(&of_own_script(options, &["default"])));
     let error = error.unwrap_err().to_string();
     assert!(
         error.contains("no function `browse`; exported: default"),
         "{error}"
     );
+}
+
+const TWO: &str = r#"{"scenarios": {
+    "users": {"executor": "ramping-vus", "stages": [{"duration": "1m", "target": 30}], "exec": "visit"},
+    "abusers": {"executor": "constant-arrival-rate", "rate": 90, "timeUnit": "1m", "duration": "1m",
+        "preAllocatedVUs": 5, "maxVUs": 10, "exec": "visit"}}}"#;
+
+fn of_two(flags: FindFlags) -> Result<Plan, PlanError> {
+    let flags = FindFlags {
+        script: Some("s.js".into()),
+        slo: vec!["p95<1s".to_owned()],
+        ..flags
+    };
+    Plan::resolve_with(None, &flags, Some(&of_own_script(TWO, &["visit"])))
+}
+
+#[test]
+fn all_scenarios_of_a_script_are_searched_unless_one_is_named() {
+    let together = of_two(FindFlags::default()).unwrap();
+    let script = own_script(&together);
+    let [all] = &script.populations()[..] else {
+        panic!("{:?}", script.populations());
+    };
+    let kinds: Vec<(&str, &str, u32)> = (all.kinds.iter())
+        .map(|kind| (&*kind.scenario, &*kind.function, kind.share))
+        .collect();
+    assert_eq!(kinds, [("users", "visit", 3), ("abusers", "visit", 1)]);
+    assert_eq!(
+        (all.amount, together.load),
+        (Amount::Searched, LoadPlan::Closed)
+    );
+    assert!(EngineFacts::populations(script).is_empty());
+    assert!(
+        script
+            .notes
+            .iter()
+            .any(|note| note.contains("--population NAME"))
+    );
+
+    for (searched, beside, amount, is_open) in [
+        ("users", "abusers", Amount::PerSecond(Level(2)), false),
+        ("abusers", "users", Amount::Vus(Level(30)), true),
+    ] {
+        let plan = of_two(FindFlags {
+            population: Some(searched.to_owned()),
+            ..FindFlags::default()
+        });
+        let plan = plan.unwrap();
+        let script = own_script(&plan);
+        let told = EngineFacts::populations(script);
+        let wanted = [
+            (beside.to_owned(), amount),
+            (searched.to_owned(), Amount::Searched),
+        ];
+        assert_eq!(told, wanted);
+        assert_eq!(plan.searched_name().as_deref(), Some(searched));
+        assert_eq!(plan.load != LoadPlan::Closed, is_open, "{searched}");
+        let rounded = script
+            .notes
+            .iter()
+            .any(|note| note.contains("is rounded to 2"));
+        assert_eq!(rounded, !is_open, "{:?}", script.notes);
+        let lines = script.words().outline;
+        assert!(
+            lines.contains(&("scenario", format!("{searched} (visit): set by the level"))),
+            "{lines:?}"
+        );
+    }
+    let of = |flags| of_two(flags).unwrap_err().to_string();
+    let none = of(FindFlags {
+        population: Some("bots".to_owned()),
+        ..FindFlags::default()
+    });
+    assert!(
+        none.contains("no such scenario; it has: users, abusers"),
+        "{none}"
+    );
+    let elsewhere = Plan::resolve(
+        None,
+        &FindFlags {
+            population: Some("bots".to_owned()),
+            ..FindFlags::default()
+        },
+    );
+    let elsewhere = elsewhere.unwrap_err().to_string();
+    assert!(
+        elsewhere.contains("write `population` in [search]"),
+        "{elsewhere}"
+    );
+}
+
+#[test]
+fn arrival_rates_are_searched_as_such_unless_vus_are_asked_for() {
+    let options = r#"{"scenarios": {"a": {"executor": "constant-arrival-rate", "rate": 9,
+        "duration": "1m", "preAllocatedVUs": 5, "exec": "visit"}}}"#;
+    let load = |flags: FindFlags| {
+        let flags = FindFlags {
+            script: Some("s.js".into()),
+            slo: vec!["p95<1s".to_owned()],
+            ..flags
+        };
+        let info = of_own_script(options, &["visit"]);
+        Plan::resolve_with(None, &flags, Some(&info)).unwrap().load
+    };
+    let arrivals = |load| match load {
+        LoadPlan::Open(open) => Some(open.arrivals),
+        LoadPlan::Closed => None,
+    };
+    assert_eq!(
+        arrivals(load(FindFlags::default())),
+        Some(Arrivals::Poisson)
+    );
+    let most = FindFlags {
+        max_vus: Some(700),
+        rate: Some("constant".to_owned()),
+        ..FindFlags::default()
+    };
+    let open = load(most);
+    assert_eq!(arrivals(open), Some(Arrivals::Constant));
+    assert!(matches!(open, LoadPlan::Open(open) if open.most_vus == 700));
+    for closed in [
+        FindFlags {
+            start_vus: Some(5),
+            ..FindFlags::default()
+        },
+        FindFlags {
+            is_closed: true,
+            ..FindFlags::default()
+        },
+    ] {
+        assert_eq!(load(closed), LoadPlan::Closed);
+    }
 }
