@@ -12,6 +12,7 @@ mod scenarios;
 mod script;
 mod template;
 mod threshold;
+mod users;
 
 use std::fmt;
 
@@ -22,6 +23,7 @@ pub use said::said;
 pub use script::{LineOf, Runner, Script, ScriptError};
 pub use template::{Named, profile};
 pub use threshold::{ITERATION, ITERATION_DURATION};
+pub use users::{ScriptUsers, Size, shares, users};
 
 /// The function of a script that is run when nothing else is said.
 pub const DEFAULT_FUNCTION: &str = "default";
@@ -37,39 +39,6 @@ const OLDEST: Version = Version {
 const MOST_NAME: usize = 100;
 /// Highest weight of a function; beyond that one of them is as good as alone.
 const MOST_WEIGHT: u32 = 1_000_000;
-
-/// How k6 is brought to a level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// One k6 process whose VUs ask this program whether they shall run: the level moves while it
-    /// goes on.
-    #[default]
-    Gate,
-    /// A k6 process for each level, for scripts that cannot be wrapped.
-    Restart,
-}
-
-impl Mode {
-    /// The names of the modes.
-    pub const NAMES: [&str; 2] = ["gate", "restart"];
-
-    /// The mode of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "gate" => Some(Self::Gate),
-            "restart" => Some(Self::Restart),
-            _ => None,
-        }
-    }
-
-    /// What records call the engine.
-    pub fn engine(self) -> &'static str {
-        match self {
-            Self::Gate => "k6",
-            Self::Restart => "k6 restart",
-        }
-    }
-}
 
 /// A function that a script exports, and how many of the VUs run it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -72,7 +72,7 @@ impl Mix {
             let note = format!("of the script's scenario `{name}`, this is ignored: {left_out}");
             self.notes.push(note);
         }
-        if scenario.executor.is_open() {
+        if runner == Runner::K6 && scenario.executor.is_open() {
             self.notes.push(format!(
                 "the script's scenario `{name}` starts iterations at a rate; here its VUs run \
                  `{}` in a loop, up to its maximum number of VUs",

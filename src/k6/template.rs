@@ -117,7 +117,6 @@ fn comment(text: &str) -> String {
 const OF_K6: &str = r#"kind = "k6"
 script = @SCRIPT@
 binary = @BINARY@
-# mode = "gate"                 # one k6 process whose VUs wait or run; or "restart": one for each level
 # arguments = ["-e", "BASE=http://127.0.0.1:8080"]   # further arguments of k6; {{ env.NAME }} is filled in
 "#;
 

@@ -30,7 +30,6 @@ fn spec(own: &K6Plan, order: &Order<'_>, version: Version) -> K6Spec {
         version,
         script: own.script.clone(),
         shown: own.shown.clone(),
-        mode: own.mode,
         functions: weights.map(|f| (f.name.clone(), f.weight.into())).collect(),
         arguments: own.arguments.clone(),
         blacklist: own.blocked.clone(),
@@ -39,7 +38,6 @@ fn spec(own: &K6Plan, order: &Order<'_>, version: Version) -> K6Spec {
         // The first level that is visited anyway.
         look_vus: plan.search.start.get().min(plan.search.max.get()),
         max_vus: plan.search.max.get(),
-        climbs: order.climbs,
         longest: plan.longest_run(),
         left_out: own.left_out.clone(),
         hidden: own.hidden.clone(),

@@ -28,7 +28,7 @@ use rand::RngExt as _;
 
 use self::desk::Desk;
 pub(super) use self::desk::Kept;
-pub use self::engine::{ScriptEngine, ScriptSpec};
+pub use self::engine::{ScriptEngine, ScriptPopulation, ScriptSpec};
 pub(in crate::engine) use self::load::{inspect, inspect_for_k6, one, start};
 use self::running::Running;
 use self::table::LateNames;
@@ -72,21 +72,45 @@ pub struct Called<'a> {
 
 /// Makes virtual users, each on the thread that it lives on.
 pub trait MakesVus: Send + Sync {
-    /// The VU of a number, from 1, that runs a function; 0 runs `setup` and `teardown`.
+    /// The VU of a number, from 1, that is of a kind; 0 runs `setup` and `teardown`.
     ///
     /// # Errors
     /// What the script throws while it is loaded.
-    fn make(&self, number: u32, function: &str) -> Result<Box<dyn Talks>, String>;
+    fn make(&self, number: u32, kind: &ScriptKind) -> Result<Box<dyn Talks>, String>;
 }
 
-/// What all users of a script have in common, on all threads.
+/// A kind of users of a script.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScriptKind {
+    /// The exported function that they run.
+    pub function: String,
+    /// The scenario whose users they are; empty where a function was asked for, and no scenario.
+    pub scenario: String,
+    /// Their part of all who share a level.
+    pub share: u32,
+}
+
+impl ScriptKind {
+    /// Users who run a function and are not of a scenario.
+    pub fn of_function(function: &str, share: u32) -> Self {
+        Self {
+            function: function.to_owned(),
+            scenario: String::new(),
+            share,
+        }
+    }
+}
+
+/// What all users of a script who share a level have in common, on all threads.
 pub struct ScriptWork {
     /// Who makes them.
     pub vus: Arc<dyn MakesVus>,
-    /// The functions that they run, and who runs which.
-    pub functions: Vec<String>,
-    /// Which of them a VU runs.
+    /// The kinds of them; never empty.
+    pub kinds: Vec<ScriptKind>,
+    /// Of which of these a VU is.
     pub mix: Mix,
+    /// How many VUs of others have lower numbers.
+    pub numbers_before: u32,
     /// What is counted where.
     pub table: ScriptTable,
     /// What `setup` returned, once it has.
@@ -119,7 +143,7 @@ impl fmt::Debug for ScriptWork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not what it was given: that may be secret.
         f.debug_struct("ScriptWork")
-            .field("functions", &self.functions)
+            .field("kinds", &self.kinds)
             .finish_non_exhaustive()
     }
 }
@@ -128,15 +152,16 @@ impl ScriptWork {
     /// Nothing has come up yet.
     pub fn new(
         vus: Arc<dyn MakesVus>,
-        functions: &[(String, u32)],
+        kinds: &[ScriptKind],
         table: ScriptTable,
         hidden: Vec<String>,
     ) -> Self {
-        let shares: Vec<u32> = functions.iter().map(|(_, share)| *share).collect();
+        let shares: Vec<u32> = kinds.iter().map(|kind| kind.share).collect();
         Self {
             vus,
-            functions: functions.iter().map(|(name, _)| name.clone()).collect(),
+            kinds: kinds.to_vec(),
             mix: Mix::new(&shares),
+            numbers_before: 0,
             table,
             data: OnceLock::new(),
             mean_think: Duration::ZERO,
@@ -242,16 +267,28 @@ impl<'a> ScriptUser<'a> {
         }
     }
 
+    /// Of which kind it is.
+    fn own_kind(&self) -> &'a ScriptKind {
+        let work = &self.script.work;
+        let own = work.mix.kind(self.number.saturating_sub(1).into());
+        // The mix is of these kinds.
+        &work.kinds[own]
+    }
+
     /// The function that it runs.
     fn function(&self) -> &'a str {
-        let work = &self.script.work;
         match self.kind.function {
             Function::Setup => "setup",
             Function::Teardown => "teardown",
-            Function::Iteration => {
-                let own = work.mix.kind(self.number.saturating_sub(1).into());
-                work.functions.get(own).map_or("default", String::as_str)
-            }
+            Function::Iteration => &self.own_kind().function,
+        }
+    }
+
+    /// What the script calls it: nobody beside it has the same number.
+    fn number_for_script(&self) -> u32 {
+        match self.kind.function {
+            Function::Setup | Function::Teardown => 0,
+            Function::Iteration => (self.number).saturating_add(self.script.work.numbers_before),
         }
     }
 
@@ -423,7 +460,10 @@ impl User for ScriptUser<'_> {
         let resting = self.script.resting.borrow_mut().remove(&self.place);
         let made = match resting {
             Some(vu) => Ok(vu),
-            None => self.script.work.vus.make(self.number, self.function()),
+            None => {
+                let number = self.number_for_script();
+                self.script.work.vus.make(number, self.own_kind())
+            }
         };
         match made {
             Ok(vu) => {

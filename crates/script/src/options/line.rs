@@ -7,9 +7,9 @@ enum Step<'p> {
     Index(usize),
 }
 
-/// The line of an option such as `scenarios.login.stages[2].target` in a script's text, from 1; that
-/// of what it is a part of where only that is written there as it is. It is told for people: a text
-/// that makes its options of other values has none.
+/// The line of an option such as `scenarios.login.stages[2].target` in a script's text, from 1; the
+/// line of what it is a part of where only that is written there as it is. It is told for people: a
+/// text that makes its options of other values has none.
 pub fn line(text: &str, place: &str) -> Option<usize> {
     let begin = begin(text)?;
     let steps = steps(place);

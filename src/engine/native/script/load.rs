@@ -12,18 +12,20 @@ use breakpoint_script::{
     Call, CallKind, Files, Given, LoadError, Program, ScenarioFacts, Vu, VuIdentity,
     refused_imports,
 };
-use serde_json::{Map, Value};
 
-use super::{Called, Function, MakesVus, ScriptEngine, ScriptSpec, Talks};
+use super::{
+    Called, Function, MakesVus, ScriptEngine, ScriptKind, ScriptPopulation, ScriptSpec, Talks,
+};
 use crate::bounded;
 use crate::engine::native::NativeSpec;
 use crate::engine::native::start::{WINDOW, cores, load_of};
 use crate::engine::trace::Trace;
 use crate::engine::{Canary, EngineError, Order, Started};
 use crate::k6::{
-    Declared, DeclaredKind, ITERATION, MetricRow, OwnScript, Runner, Script, ScriptInfo, variables,
+    DEFAULT_FUNCTION, Declared, DeclaredKind, ITERATION, MetricRow, OwnScript, Runner, Script,
+    ScriptInfo, ScriptUsers, variables,
 };
-use crate::plan::{Amount, K6Plan, ScriptPlan};
+use crate::plan::{K6Plan, KindPlan, ScriptPlan, ScriptPopulationPlan};
 
 /// Largest file that a script may open or import, bytes.
 const MOST_FILE: u64 = 256 << 20;
@@ -183,10 +185,6 @@ fn declared(program: &Program) -> Vec<Declared> {
         .collect()
 }
 
-fn options_of(program: &Program) -> Map<String, Value> {
-    program.options().as_object().cloned().unwrap_or_default()
-}
-
 /// Of all files that belong to a script.
 fn checksum(program: &Program) -> u32 {
     let mut all: Vec<String> = (program.sources().iter())
@@ -199,68 +197,68 @@ fn checksum(program: &Program) -> u32 {
 /// Makes the VUs of a script.
 struct Loaded {
     program: Arc<Program>,
-    /// By function.
-    scenarios: BTreeMap<String, (Arc<ScenarioFacts>, Arc<AtomicU64>)>,
+    scenarios: Vec<LoadedScenario>,
     zero: Instant,
 }
 
+/// What the VUs of a scenario have in common.
+#[derive(Clone, Default)]
+struct LoadedScenario {
+    function: String,
+    facts: Arc<ScenarioFacts>,
+    /// Iterations that all of them have begun.
+    begun: Arc<AtomicU64>,
+}
+
 impl Loaded {
-    fn new(program: Program) -> Self {
-        let mut scenarios = BTreeMap::new();
-        let options = options_of(&program);
-        let all = options.get("scenarios").and_then(Value::as_object);
-        for (name, scenario) in all.into_iter().flatten() {
-            let text = |key: &str| scenario.get(key).and_then(Value::as_str);
-            let pairs = |key: &str| -> BTreeMap<String, String> {
-                let all = scenario.get(key).and_then(Value::as_object);
-                let all = all.into_iter().flatten();
-                let text = |value: &Value| match value {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                };
-                all.map(|(name, value)| (name.clone(), text(value)))
-                    .collect()
-            };
-            let facts = ScenarioFacts {
-                name: name.clone(),
-                executor: text("executor").unwrap_or_default().to_owned(),
+    fn new(program: Program, users: &[ScriptUsers]) -> Self {
+        let of = |users: &ScriptUsers| LoadedScenario {
+            function: users.function.clone(),
+            facts: Arc::new(ScenarioFacts {
+                name: users.name.clone(),
+                executor: users.executor.to_owned(),
                 started: Duration::ZERO,
-                env: pairs("env"),
-                tags: pairs("tags"),
-            };
-            let function = text("exec").unwrap_or(crate::k6::DEFAULT_FUNCTION);
-            let begun = Arc::new(AtomicU64::new(0));
-            scenarios
-                .entry(function.to_owned())
-                .or_insert_with(|| (Arc::new(facts), begun));
-        }
+                env: users.env.iter().cloned().collect(),
+                tags: users.tags.iter().cloned().collect(),
+            }),
+            begun: Arc::default(),
+        };
         Self {
             program: Arc::new(program),
-            scenarios,
+            scenarios: users.iter().map(of).collect(),
             zero: Instant::now(),
         }
     }
 
-    fn scenario(&self, function: &str) -> (Arc<ScenarioFacts>, Arc<AtomicU64>) {
-        let known = self.scenarios.get(function).cloned();
-        known.unwrap_or_else(|| {
-            let facts = ScenarioFacts {
-                name: "default".to_owned(),
+    /// The scenario of a kind of users: the one that it names, else the first that runs what they
+    /// run.
+    fn scenario(&self, kind: &ScriptKind) -> LoadedScenario {
+        let is_named = |s: &&LoadedScenario| s.facts.name == kind.scenario;
+        let runs = |s: &&LoadedScenario| s.function == kind.function;
+        let named = self.scenarios.iter().find(is_named);
+        let found = named.or_else(|| self.scenarios.iter().find(runs));
+        found.cloned().unwrap_or_else(|| LoadedScenario {
+            facts: Arc::new(ScenarioFacts {
+                name: DEFAULT_FUNCTION.to_owned(),
                 ..ScenarioFacts::default()
-            };
-            (Arc::new(facts), Arc::default())
+            }),
+            ..LoadedScenario::default()
         })
     }
 }
 
 impl MakesVus for Loaded {
-    fn make(&self, number: u32, function: &str) -> Result<Box<dyn Talks>, String> {
+    fn make(&self, number: u32, kind: &ScriptKind) -> Result<Box<dyn Talks>, String> {
         let identity = VuIdentity {
             id: number.into(),
             id_in_instance: number.into(),
         };
         let vu = Vu::new(&self.program, identity).map_err(|error| error.to_string())?;
-        let (scenario, begun) = self.scenario(function);
+        let LoadedScenario {
+            facts: scenario,
+            begun,
+            ..
+        } = self.scenario(kind);
         Ok(Box::new(Running {
             vu,
             zero: self.zero,
@@ -355,33 +353,24 @@ pub(in crate::engine) async fn one(
 
 fn spec(own: &ScriptPlan, order: &Order<'_>, program: Program) -> ScriptSpec {
     let plan = order.plan;
-    let mut metrics = own.metrics.clone();
-    let mut names = plan.named_steps();
-    // The engine has rows of these itself.
-    names.retain(|name| name != ITERATION && !metrics.iter().any(|(known, _)| known == name));
-    names.retain(|name| match row_of(own, name) {
-        Some(row) => {
-            metrics.push((name.clone(), row));
-            false
-        }
-        None => true,
-    });
+    let populations = own.populations();
+    let all: Vec<&str> = populations.iter().map(|p| p.name.as_str()).collect();
+    let named = plan.named_steps();
     ScriptSpec {
-        vus: Arc::new(Loaded::new(program)),
+        vus: Arc::new(Loaded::new(program, &own.own.users)),
         shown: own.shown.clone(),
-        functions: own
-            .functions
+        populations: populations
             .iter()
-            .map(|f| (f.name.clone(), f.weight))
+            .map(|population| {
+                let names = names_of(&population.name, &all, &named);
+                of_plan(population, own, order, names)
+            })
             .collect(),
         setup: own.own.has("setup").then(|| own.setup_timeout()),
         has_teardown: own.own.has("teardown"),
         closes_each_cycle: own.own.closes_each_cycle,
         sheds_fail: plan.slo.texts().iter().any(|o| own.own.failed.contains(o)),
-        names,
-        metrics,
         hidden: own.secrets.clone(),
-        load: load_of(Amount::Searched, plan, order.climbs),
         seed: plan.seed,
         native: NativeSpec {
             populations: Vec::new(),
@@ -392,6 +381,64 @@ fn spec(own: &ScriptPlan, order: &Order<'_>, program: Program) -> ScriptSpec {
             network: order.network.clone(),
             excerpts: plan.excerpts,
         },
+    }
+}
+
+/// Of the names in objectives those of one population, as it calls them itself: those of the others
+/// begin with a name of theirs.
+fn names_of(population: &str, all: &[&str], named: &[String]) -> Vec<String> {
+    let of = |name: &str, one: &str| {
+        let rest = name.strip_prefix(one)?;
+        let own = rest.strip_prefix('.').map(str::to_owned);
+        // A population's own name is all of its requests.
+        own.or_else(|| rest.is_empty().then(String::new))
+    };
+    let others: Vec<&&str> = all.iter().filter(|one| !one.is_empty()).collect();
+    let mine = named.iter().filter_map(|name| match population {
+        "" => {
+            let is_other = others.iter().any(|one| of(name, one).is_some());
+            (!is_other).then(|| name.clone())
+        }
+        one => of(name, one),
+    });
+    mine.filter(|name| !name.is_empty()).collect()
+}
+
+fn of_plan(
+    population: &ScriptPopulationPlan,
+    own: &ScriptPlan,
+    order: &Order<'_>,
+    mut names: Vec<String>,
+) -> ScriptPopulation {
+    let mut metrics = if population.name.is_empty() {
+        own.metrics.clone()
+    } else {
+        Vec::new()
+    };
+    // The engine has rows of these itself.
+    names.retain(|name| name != ITERATION && !metrics.iter().any(|(known, _)| known == name));
+    names.retain(|name| match row_of(own, name) {
+        Some(row) => {
+            metrics.push((name.clone(), row));
+            false
+        }
+        None => true,
+    });
+    ScriptPopulation {
+        name: population.name.clone(),
+        kinds: population.kinds.clone().into_iter().map(kind).collect(),
+        load: load_of(population.amount, order.plan, order.climbs),
+        fixed: population.amount.fixed(),
+        names,
+        metrics,
+    }
+}
+
+fn kind(of: KindPlan) -> ScriptKind {
+    ScriptKind {
+        function: of.function,
+        scenario: of.scenario,
+        share: of.share,
     }
 }
 
