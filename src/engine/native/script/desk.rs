@@ -302,6 +302,9 @@ impl<'a> Desk<'a> {
             Err(missing) => Ending::Failed(missing.kind),
         };
         self.count([row, Some(all)], ending);
+        if matches!(&went, Ok(came) if came.head.status.is_client_error()) {
+            self.is_answered();
+        }
         let told = Told {
             named: &named,
             row: row.unwrap_or(all),
@@ -378,6 +381,15 @@ impl<'a> Desk<'a> {
             Ending::Completed(_) => (passed + 1, failed),
             Ending::Failed(_) | Ending::Shed => (passed, failed + 1),
         });
+    }
+
+    /// Whoever is told that he asked for the wrong thing got an answer: a target that says so is
+    /// there, and a script may well want that.
+    fn is_answered(&self) {
+        let (passed, failed) = self.went.get();
+        if failed > 0 {
+            self.went.set((passed + 1, failed - 1));
+        }
     }
 
     async fn exchange(
