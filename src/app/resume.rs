@@ -244,9 +244,9 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, CommandError> {
     }
     let mut variables = find.load.k6_env.iter().chain(&find.load.script.env);
     if variables.any(|pair| pair.contains(MASKED)) {
-        let message = "a variable for the script may have been a secret and is not recorded; to be \
-            able to resume, take it from the environment, as in `-e 'TOKEN={{ env.TOKEN }}'`, or \
-            use `env` (for k6 itself `arguments`) in the profile's [engine]";
+        let message = "a variable for the script may have been a secret and is not recorded; give \
+            all of them again (`breakpoint resume DIR -e NAME=VALUE`), or take them from the \
+            environment the next time, as in `-e 'TOKEN={{ env.TOKEN }}'`";
         return Err(CommandError::new(Exit::Usage, message));
     }
     take(&mut find.budget, args.budget.as_ref());

@@ -302,7 +302,7 @@ impl<'a> Desk<'a> {
             Err(missing) => Ending::Failed(missing.kind),
         };
         self.count([row, Some(all)], ending);
-        if matches!(&went, Ok(came) if came.head.status.is_client_error()) {
+        if matches!(&went, Ok(came) if is_an_answer(&came.head)) {
             self.is_answered();
         }
         let told = Told {
@@ -383,8 +383,7 @@ impl<'a> Desk<'a> {
         });
     }
 
-    /// Whoever is told that he asked for the wrong thing got an answer: a target that says so is
-    /// there, and a script may well want that.
+    /// To one who looks, the last request was answered, whatever the script expected.
     fn is_answered(&self) {
         let (passed, failed) = self.went.get();
         if failed > 0 {
@@ -532,6 +531,12 @@ impl<'a> Desk<'a> {
             row,
         })
     }
+}
+
+/// Whether a target that says so is there: whoever asked for the wrong thing, or is to come again,
+/// got an answer, and a script may well want that.
+fn is_an_answer(head: &Head) -> bool {
+    head.status.is_client_error() || head.headers.contains_key(RETRY_AFTER)
 }
 
 /// An answer without its body.

@@ -198,6 +198,8 @@ fn checksum(program: &Program) -> u32 {
 struct Loaded {
     program: Arc<Program>,
     scenarios: Vec<LoadedScenario>,
+    /// Of those whom no scenario is about.
+    without: LoadedScenario,
     zero: Instant,
 }
 
@@ -226,6 +228,13 @@ impl Loaded {
         Self {
             program: Arc::new(program),
             scenarios: users.iter().map(of).collect(),
+            without: LoadedScenario {
+                facts: Arc::new(ScenarioFacts {
+                    name: DEFAULT_FUNCTION.to_owned(),
+                    ..ScenarioFacts::default()
+                }),
+                ..LoadedScenario::default()
+            },
             zero: Instant::now(),
         }
     }
@@ -237,13 +246,7 @@ impl Loaded {
         let runs = |s: &&LoadedScenario| s.function == kind.function;
         let named = self.scenarios.iter().find(is_named);
         let found = named.or_else(|| self.scenarios.iter().find(runs));
-        found.cloned().unwrap_or_else(|| LoadedScenario {
-            facts: Arc::new(ScenarioFacts {
-                name: DEFAULT_FUNCTION.to_owned(),
-                ..ScenarioFacts::default()
-            }),
-            ..LoadedScenario::default()
-        })
+        found.unwrap_or(&self.without).clone()
     }
 }
 
