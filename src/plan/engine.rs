@@ -122,7 +122,7 @@ pub(super) fn resolve(
     let by_profile = named.is_default() && url.is_default() && spec.script.is_some();
     let of_k6 = k6::first_flag(flags).is_some() || k6::is_meant(spec);
     if named.value == "k6" || ((by_flag || by_profile) && of_k6) {
-        return k6::resolve(profile, spec, flags, reader).map(EnginePlan::K6);
+        return k6::resolve(profile, spec, flags).map(EnginePlan::K6);
     }
     if named.value == "script" || by_flag || by_profile {
         script::check_unused(profile, spec, flags)?;

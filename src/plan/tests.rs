@@ -3,9 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::k6::{
-    Declared, DeclaredKind, Function, MetricRow, Mode, OwnScript, Script, Version, users,
-};
+use crate::k6::{Declared, DeclaredKind, Function, MetricRow, OwnScript, Runner, Script};
 use crate::measure::{Arrivals, Level, LevelUnit, StepTable};
 use crate::scenario::Scenario;
 
@@ -1010,14 +1008,14 @@ proptest! {
 
 fn of_script(json: &str) -> ScriptInfo {
     ScriptInfo {
-        version: Some(Version::read("k6 v2.2.1 (x)").unwrap()),
-        script: Script::read(json.as_bytes()).unwrap(),
+        script: Script::of_json(json.as_bytes(), Runner::K6).unwrap(),
         crc32: 7,
     }
 }
 
 const THRESHOLDS: &str = r#"{"thresholds": {"http_req_duration": ["p(95)<500"], "checks": ["rate>0.9"]}, "blacklistIPs": ["127.0.0.9/32"],
-    "scenarios": {"a": {"vus": 3, "exec": "browse"}, "b": {"vus": 1, "exec": "buy"}}}"#;
+    "scenarios": {"a": {"executor": "per-vu-iterations", "vus": 3, "iterations": 3, "exec": "browse"},
+        "b": {"executor": "per-vu-iterations", "exec": "buy"}}}"#;
 
 fn script_flags() -> FindFlags {
     FindFlags {
@@ -1102,8 +1100,8 @@ fn objectives_of_flags_or_profile_stand_in_the_place_of_thresholds() {
 }
 
 #[test]
-fn a_profile_names_script_program_mode_functions_and_arguments() {
-    let text = "slo = [\"p95<1s\"]\n[engine]\nscript = \"load/s.js\"\nbinary = \"./bin/k6\"\nmode = \"gate\"\n\
+fn a_profile_names_script_program_functions_and_arguments() {
+    let text = "slo = [\"p95<1s\"]\n[engine]\nscript = \"load/s.js\"\nbinary = \"./bin/k6\"\n\
                 exec = { buy = 1, browse = 3 }\narguments = [\"-e\", \"TOKEN={{ env.TOKEN \
                     }}\"]\n[target]\nallow = [\"staging\"]\n";
     let flags = FindFlags {
@@ -1162,17 +1160,11 @@ fn what_in_a_profile_does_not_go_with_k6_is_refused_where_it_stands() {
     let steps = "steps = [{ name = \"x\", get = \"/\" }]";
     let population = format!("[[population]]\nname = \"b\"\nvus = 1\nscenario = {{ {steps} }}\n");
     for (more, line, part) in [
-        ("mode = \"gte\"\n", 5, "did you mean `gate`?"),
         ("exec = { a = 0 }\n", 5, "the weight of `a`"),
         (
             "arguments = [\"--vus\", \"3\"]\n",
             5,
             "`--vus` is not an argument",
-        ),
-        (
-            "mode = \"restart\"\nexec = { a = 1 }\n",
-            6,
-            "only the function `default`",
         ),
         (
             "[search]\nrate = \"poisson\"\n",
@@ -1204,7 +1196,7 @@ fn what_in_a_profile_does_not_go_with_k6_is_refused_where_it_stands() {
             "mine.toml:6: only the engines `script` and `k6` support this",
         ),
         (
-            "kind = \"locust\"\nmode = \"gate\"\n",
+            "kind = \"locust\"\nbinary = \"k6\"\n",
             "mine.toml:6: only the engines `script` and `k6` support this",
         ),
     ] {
@@ -1256,21 +1248,14 @@ fn flags_that_do_not_go_with_k6_or_without_it_are_refused() {
             },
             &["--k6-exec a", "browse=3,buy=1"],
         ),
-        (
-            FindFlags {
-                k6_mode: text("x"),
-                ..none()
-            },
-            &["--k6-mode x", "gate or restart"],
-        ),
     ] {
         refused(OF_K6, &flags, parts);
     }
-    let gate = FindFlags {
-        k6_mode: text("gate"),
+    let exec = FindFlags {
+        k6_exec: text("a=1"),
         ..none()
     };
-    refused(DEMO, &gate, &["--k6-mode gate", "only the engine `k6`"]);
+    refused(DEMO, &exec, &["--k6-exec a=1", "only the engine `k6`"]);
     let native = FindFlags {
         engine: text("native"),
         ..script_flags()
@@ -1285,22 +1270,10 @@ fn flags_that_do_not_go_with_k6_or_without_it_are_refused() {
     );
 }
 
-#[test]
-fn the_mode_restart_runs_one_function() {
-    let flags = FindFlags {
-        k6_mode: Some("restart".to_owned()),
-        ..script_flags()
-    };
-    let thresholds = r#"{"thresholds": {"http_req_failed": ["rate<0.01"]}}"#;
-    let plan = Plan::resolve_with(None, &flags, Some(&of_script(thresholds))).unwrap();
-    assert_eq!(plan.engine.k6().unwrap().mode, Mode::Restart);
-    let error = Plan::resolve_with(None, &flags, Some(&of_script(THRESHOLDS))).unwrap_err();
-    assert!(error.to_string().contains("run browse, buy"), "{error}");
-}
-
 /// What this program learns of a script that it runs itself.
 fn of_own_script(options: &str, functions: &[&str]) -> ScriptInfo {
-    let options: serde_json::Map<_, _> = serde_json::from_str(options).unwrap();
+    let options = serde_json::from_str(options).unwrap();
+    let options = breakpoint_script::options::options(&options).unwrap();
     let functions = functions.iter().map(|name| (*name).to_owned()).collect();
     let metric = |name: &str, kind| Declared {
         name: name.to_owned(),
@@ -1311,12 +1284,9 @@ fn of_own_script(options: &str, functions: &[&str]) -> ScriptInfo {
         metric("wrong", DeclaredKind::Rate),
         metric("orders", DeclaredKind::Counter),
     ];
-    let mut own = OwnScript::new(functions, metrics, &options);
-    let typed = breakpoint_script::options::options(&options.clone().into()).unwrap();
-    own.users = users(&typed);
+    let own = OwnScript::new(functions, metrics, &options);
     ScriptInfo {
-        version: None,
-        script: Script::of_own(&options, own).unwrap(),
+        script: Script::of_own(&options, own, Runner::Own, &|_| None).unwrap(),
         crc32: 9,
     }
 }
@@ -1391,7 +1361,6 @@ fn who_says_how_k6_is_run_means_k6_and_who_only_names_a_script_does_not() {
         ("env = { A = \"1\" }\nexec = { a = 2 }\n", "script"),
         ("kind = \"k6\"\n", "k6"),
         ("binary = \"k6\"\n", "k6"),
-        ("mode = \"gate\"\n", "k6"),
         ("arguments = [\"-e\", \"A=1\"]\n", "k6"),
     ] {
         assert_eq!(named(&engine(more), &none), name, "{more}");
@@ -1406,7 +1375,7 @@ fn who_says_how_k6_is_run_means_k6_and_who_only_names_a_script_does_not() {
     assert_eq!(own_script(&plain).env.len(), 2);
     for (more, part) in [
         (
-            "kind = \"script\"\nmode = \"gate\"\n",
+            "kind = \"script\"\nbinary = \"k6\"\n",
             "this is for k6 itself",
         ),
         (

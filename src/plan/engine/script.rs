@@ -7,7 +7,7 @@ use toml::Spanned;
 
 use super::k6::{functions, name_of, no_script};
 use super::{Abilities, EngineFacts, EngineWords, ScriptFacts, Secrets, VuCost, refuse};
-use crate::k6::{Function, MetricRow, Mode, OwnScript, ScriptInfo, ScriptUsers, shares};
+use crate::k6::{Function, MetricRow, OwnScript, ScriptInfo, ScriptUsers, shares};
 use crate::measure::{Arrivals, Level, LevelUnit};
 use crate::plan::{Amount, FindFlags, PlanError};
 use crate::profile::{EngineSpec, Profile};
@@ -174,9 +174,9 @@ pub(super) fn check_unused(
     spec: &EngineSpec,
     flags: &FindFlags,
 ) -> Result<(), PlanError> {
-    let keys = [&spec.binary, &spec.mode].map(|key| key.as_ref().map(Spanned::span));
+    let binary = spec.binary.as_ref().map(Spanned::span);
     let argument = spec.arguments.iter().flatten().next().map(Spanned::span);
-    let span = keys.into_iter().flatten().next().or(argument);
+    let span = binary.or(argument);
     if let (Some(span), None) = (span, &flags.engine) {
         let why = "this is for k6 itself; remove it, or write kind = \"k6\"";
         let kind = "script".to_owned();
@@ -456,7 +456,7 @@ impl EngineFacts for ScriptPlan {
         self.check_functions()?;
         self.metrics.clone_from(&script.metrics);
         self.left_out.clone_from(&script.left_out);
-        self.notes = script.told(Mode::Gate);
+        self.notes.clone_from(&script.notes);
         if !self.left_out.is_empty() {
             self.notes.push(format!(
                 "a search ignores the script's options that set the load: {}",

@@ -7,10 +7,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use breakpoint_script::exchange::{Happened, MetricKind, OpId, Turn};
+use breakpoint_script::options;
 use breakpoint_script::{
     Call, CallKind, Files, Given, LoadError, Program, ScenarioFacts, Vu, VuIdentity,
+    refused_imports,
 };
-use serde_json::{Map, Value};
 
 use super::{
     Called, Function, MakesVus, ScriptEngine, ScriptKind, ScriptPopulation, ScriptSpec, Talks,
@@ -21,10 +22,10 @@ use crate::engine::native::start::{WINDOW, cores, load_of};
 use crate::engine::trace::Trace;
 use crate::engine::{Canary, EngineError, Order, Started};
 use crate::k6::{
-    DEFAULT_FUNCTION, Declared, DeclaredKind, ITERATION, MetricRow, OwnScript, Script, ScriptInfo,
-    ScriptUsers, users,
+    DEFAULT_FUNCTION, Declared, DeclaredKind, ITERATION, MetricRow, OwnScript, Runner, Script,
+    ScriptInfo, ScriptUsers, variables,
 };
-use crate::plan::{KindPlan, ScriptPlan, ScriptPopulationPlan};
+use crate::plan::{K6Plan, KindPlan, ScriptPlan, ScriptPopulationPlan};
 
 /// Largest file that a script may open or import, bytes.
 const MOST_FILE: u64 = 256 << 20;
@@ -46,6 +47,13 @@ impl Below {
             .filter_map(|folder| folder.canonicalize().ok());
         Self {
             folders: folders.collect(),
+        }
+    }
+
+    /// All files, for a script that k6 runs with the permissions of the user.
+    fn root() -> Self {
+        Self {
+            folders: vec![PathBuf::from("/")],
         }
     }
 }
@@ -75,10 +83,7 @@ impl Files for Below {
 fn load(own: &ScriptPlan) -> Result<Program, LoadError> {
     let mut env = BTreeMap::new();
     if own.includes_environment {
-        let all = std::env::vars_os();
-        env.extend(all.filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }));
+        env.extend(environment());
     }
     env.extend(own.env.iter().cloned());
     let given = Given {
@@ -88,10 +93,31 @@ fn load(own: &ScriptPlan) -> Result<Program, LoadError> {
     Program::load(&own.script, &Below::of(&own.script), &given)
 }
 
-/// Why a script cannot be run, with the place once and without secrets.
+/// The environment of this program, as far as it is text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Why a script cannot be run, with the place once and without secrets. Of imports that have no
+/// counterpart all are told.
 fn told(own: &ScriptPlan, error: &LoadError) -> String {
-    own.hidden
-        .in_text(&format!("cannot run {}: {error}", own.shown))
+    let entry = own.script.to_string_lossy();
+    let refused = refused_imports(&entry, &text(&own.script));
+    let is_refused = refused.iter().any(|one| one.message == error.message);
+    let all: Vec<String> = if is_refused {
+        refused.iter().map(ToString::to_string).collect()
+    } else {
+        vec![error.to_string()]
+    };
+    let text = format!("cannot run {}: {}", own.shown, all.join("\n    "));
+    own.hidden.in_text(&text)
+}
+
+/// The text of a script, for the lines of what it says; empty where it cannot be read.
+fn text(script: &Path) -> String {
+    let bytes = bounded::file(script, MOST_FILE).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Asks a script what it says of itself.
@@ -100,35 +126,63 @@ fn told(own: &ScriptPlan, error: &LoadError) -> String {
 /// When it cannot be run.
 pub(in crate::engine) fn inspect(own: &ScriptPlan) -> Result<ScriptInfo, String> {
     let program = load(own).map_err(|error| told(own, &error))?;
-    let declared = program.metrics().iter().map(|metric| Declared {
-        name: metric.name.to_string(),
-        kind: match metric.kind {
-            MetricKind::Trend => DeclaredKind::Trend,
-            MetricKind::Rate => DeclaredKind::Rate,
-            MetricKind::Counter => DeclaredKind::Counter,
-            MetricKind::Gauge => DeclaredKind::Gauge,
-        },
-    });
-    let options = options_of(&program);
-    let functions = program.functions().to_vec();
-    let mut said = OwnScript::new(functions, declared.collect(), &options);
-    let typed = breakpoint_script::options::options(program.options());
-    let typed = typed.map_err(|why| format!("{}: the script's option {why}", own.shown))?;
-    said.users = users(&typed);
+    let script = says(&program, &own.script, &own.shown, Runner::Own);
+    let mut script = script.map_err(|why| own.hidden.in_text(&why))?;
     let crc32 = checksum(&program);
     let mut first =
         Vu::new(&Arc::new(program), VuIdentity::default()).map_err(|error| told(own, &error))?;
-    said.vu_memory = u64::try_from(first.memory()).ok();
-    let script = Script::of_own(&options, said);
-    Ok(ScriptInfo {
-        version: None,
-        script: script.map_err(|why| own.hidden.in_text(&why.to_string()))?,
-        crc32,
-    })
+    script.own.vu_memory = u64::try_from(first.memory()).ok();
+    Ok(ScriptInfo { script, crc32 })
 }
 
-fn options_of(program: &Program) -> Map<String, Value> {
-    program.options().as_object().cloned().unwrap_or_default()
+/// Asks a script that k6 will run what it says of itself, without k6: its init code runs here, and
+/// what only k6 has does nothing in it. `crc32` is that of its text.
+///
+/// # Errors
+/// When its init code cannot be run, or its options cannot be read.
+pub(in crate::engine) fn inspect_for_k6(own: &K6Plan, crc32: u32) -> Result<ScriptInfo, String> {
+    let mut env: BTreeMap<String, String> = environment().collect();
+    env.extend(variables(&own.arguments));
+    let given = Given {
+        env,
+        stand_ins: true,
+        ..Given::default()
+    };
+    let shown = &own.shown;
+    let script = Program::load(&own.script, &Below::root(), &given)
+        .map_err(|error| format!("cannot read the options of {shown}: {error}"))
+        .and_then(|program| says(&program, &own.script, shown, Runner::K6));
+    let script = script.map_err(|why| own.hidden.in_text(&why))?;
+    Ok(ScriptInfo { script, crc32 })
+}
+
+/// What a script says, with the lines of what has no counterpart.
+fn says(program: &Program, file: &Path, shown: &str, runner: Runner) -> Result<Script, String> {
+    let text = text(file);
+    let options = options::options(program.options()).map_err(|error| {
+        let line = options::line(&text, &error.place);
+        let line = line.map_or_else(String::new, |line| format!(":{line}"));
+        format!("{shown}{line}: the script's option {error}")
+    })?;
+    let own = OwnScript::new(program.functions().to_vec(), declared(program), &options);
+    let line_of = |place: &str| options::line(&text, place);
+    Script::of_own(&options, own, runner, &line_of).map_err(|why| format!("{shown}: {why}"))
+}
+
+fn declared(program: &Program) -> Vec<Declared> {
+    let kind = |kind: MetricKind| match kind {
+        MetricKind::Trend => DeclaredKind::Trend,
+        MetricKind::Rate => DeclaredKind::Rate,
+        MetricKind::Counter => DeclaredKind::Counter,
+        MetricKind::Gauge => DeclaredKind::Gauge,
+    };
+    let metrics = program.metrics().iter();
+    metrics
+        .map(|metric| Declared {
+            name: metric.name.to_string(),
+            kind: kind(metric.kind),
+        })
+        .collect()
 }
 
 /// Of all files that belong to a script.
@@ -315,6 +369,7 @@ fn spec(own: &ScriptPlan, order: &Order<'_>, program: Program) -> ScriptSpec {
         setup: own.own.has("setup").then(|| own.setup_timeout()),
         has_teardown: own.own.has("teardown"),
         closes_each_cycle: own.own.closes_each_cycle,
+        sheds_fail: plan.slo.texts().iter().any(|o| own.own.failed.contains(o)),
         hidden: own.secrets.clone(),
         seed: plan.seed,
         native: NativeSpec {
