@@ -97,7 +97,7 @@ impl Size {
     }
 }
 
-/// The kinds of users of a script, in the order of its scenarios; never empty. Their shares are by
+/// The kinds of users of a script, by the names of its scenarios; never empty. Their shares are by
 /// their rates where all of them have one, else by their VUs.
 pub fn users(options: &Options) -> Vec<ScriptUsers> {
     let scenarios = options.effective_scenarios();
@@ -391,6 +391,7 @@ mod tests {
             );
             assert!(shares.iter().sum::<u32>() <= MOST_SHARE + 200, "{odd:?}");
         }
-        assert_eq!(shares(&[99_991, 99_989])[0], shares(&[99_991, 99_989])[1]);
+        let near = shares(&[99_991, 99_989]);
+        assert!(near[0].abs_diff(near[1]) <= 1, "{near:?}");
     }
 }

@@ -1427,7 +1427,7 @@ fn all_scenarios_of_a_script_are_searched_unless_one_is_named() {
     let kinds: Vec<(&str, &str, u32)> = (all.kinds.iter())
         .map(|kind| (&*kind.scenario, &*kind.function, kind.share))
         .collect();
-    assert_eq!(kinds, [("users", "visit", 3), ("abusers", "visit", 1)]);
+    assert_eq!(kinds, [("abusers", "visit", 1), ("users", "visit", 3)]);
     assert_eq!(
         (all.amount, together.load),
         (Amount::Searched, LoadPlan::Closed)
@@ -1475,7 +1475,7 @@ fn all_scenarios_of_a_script_are_searched_unless_one_is_named() {
         ..FindFlags::default()
     });
     assert!(
-        none.contains("no such scenario; it has: users, abusers"),
+        none.contains("no such scenario; it has: abusers, users"),
         "{none}"
     );
     let elsewhere = Plan::resolve(
