@@ -33,6 +33,9 @@ pub enum EngineError {
     /// What the users are given, each row once, is used up: which, and the way out.
     #[error("{0}")]
     UsedUp(String),
+    /// The load itself ends the run, as a script may: why.
+    #[error("{0}")]
+    Aborted(String),
     /// What it was given to drive cannot be driven so.
     #[error("{0}")]
     Unfit(String),

@@ -22,7 +22,7 @@ pub use own::{Declared, DeclaredKind, MetricRow, OwnScript};
 pub use said::said;
 pub use script::{LineOf, Runner, Script, ScriptError};
 pub use template::{Named, profile};
-pub use threshold::ITERATION;
+pub use threshold::{ITERATION, ITERATION_DURATION};
 pub use users::{ScriptUsers, Size, shares, users};
 
 /// The function of a script that is run when nothing else is said.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use breakpoint_script::options::Options;
 
-use super::{ScriptUsers, users};
+use super::{ITERATION_DURATION, ScriptUsers, users};
 
 /// What a script says of itself beside thresholds and scenarios.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -15,6 +15,9 @@ pub struct OwnScript {
     pub setup_timeout: Option<Duration>,
     /// Whether connections are closed after each iteration.
     pub closes_each_cycle: bool,
+    /// Those of its thresholds, as objectives, for which every answer that is not expected is a
+    /// failure, also one that sheds.
+    pub failed: Vec<String>,
     /// Whether any certificate is accepted.
     pub insecure: bool,
     /// Whether a scenario of it has a browser.
@@ -67,6 +70,7 @@ impl OwnScript {
         Self {
             setup_timeout: Some(options.setup_timeout),
             closes_each_cycle: options.no_vu_connection_reuse,
+            failed: Vec::new(),
             insecure: options.insecure_skip_tls_verify,
             has_browser: options
                 .scenarios
@@ -98,7 +102,7 @@ impl OwnScript {
     pub fn kind_of(&self, name: &str) -> Option<DeclaredKind> {
         match name {
             "checks" => Some(DeclaredKind::Rate),
-            "group_duration" => Some(DeclaredKind::Trend),
+            "group_duration" | ITERATION_DURATION => Some(DeclaredKind::Trend),
             _ => {
                 let found = self.metrics.iter().find(|metric| metric.name == name);
                 found.map(|metric| metric.kind)

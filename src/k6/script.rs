@@ -153,8 +153,14 @@ impl Script {
                 None => threshold::objective(threshold),
             };
             match read {
-                Ok(objective) if self.objectives.contains(&objective) => {}
-                Ok(objective) => self.objectives.push(objective),
+                Ok(objective) => {
+                    if threshold.metric == "http_req_failed" {
+                        self.own.failed.push(objective.clone());
+                    }
+                    if !self.objectives.contains(&objective) {
+                        self.objectives.push(objective);
+                    }
+                }
                 Err(why) => {
                     let line = line_of(&watched.place);
                     let line = line.map_or_else(String::new, |line| format!("line {line}: "));

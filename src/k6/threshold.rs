@@ -7,8 +7,10 @@ use breakpoint_script::threshold::{Aggregation, Operator, Threshold};
 use super::{DeclaredKind, MetricRow};
 use crate::slo::Slo;
 
-/// The kind that stands for a pass of the user's function, think times included.
+/// The kind that stands for a pass of the user's function.
 pub const ITERATION: &str = "iteration";
+/// k6's metric of such passes, sleeps included.
+pub const ITERATION_DURATION: &str = "iteration_duration";
 
 /// What of a metric's values is compared.
 #[derive(Debug, Clone, Copy)]

@@ -38,7 +38,8 @@ use super::limit::TimeLimit;
 use super::recorder::Ending;
 use super::user::{LATE, draws};
 use super::vu::{CycleEnd, Stop, User, VuState};
-use crate::k6::MetricRow;
+use crate::engine::EngineError;
+use crate::k6::{ITERATION_DURATION, MetricRow};
 use crate::measure::{Failure, FailureKind, Mix};
 use crate::scenario::VuRng;
 
@@ -118,6 +119,8 @@ pub struct ScriptWork {
     pub mean_think: Duration,
     /// Whether connections are closed after each iteration.
     pub closes_each_cycle: bool,
+    /// Whether answers that shed count as failures, as k6's own thresholds mean it.
+    pub sheds_fail: bool,
     /// What is never shown: values that the script was given.
     pub hidden: Vec<String>,
     seen: Mutex<Seen>,
@@ -163,6 +166,7 @@ impl ScriptWork {
             data: OnceLock::new(),
             mean_think: Duration::ZERO,
             closes_each_cycle: false,
+            sheds_fail: false,
             hidden,
             seen: Mutex::default(),
         }
@@ -329,7 +333,7 @@ impl<'a> ScriptUser<'a> {
             if !goes_on {
                 // No script can bring that about, and it would wait for ever.
                 let why = "the script waits for something that it never began";
-                desk.end_load(why.to_owned());
+                desk.end_load(EngineError::Stopped(why.to_owned()));
                 return None;
             }
             has_waited = true;
@@ -357,7 +361,7 @@ impl<'a> ScriptUser<'a> {
             }
             Some(End::Threw(thrown)) => Err(thrown),
             Some(End::Aborted(why)) => {
-                self.desk.end_load(aborted(&why));
+                self.desk.end_load(EngineError::Aborted(aborted(&why)));
                 return CycleEnd::Left;
             }
         };
@@ -366,17 +370,25 @@ impl<'a> ScriptUser<'a> {
         self.script.work.seen().iterations += u64::from(is_one);
         match went {
             Ok(took) => {
-                self.kind
-                    .thread
-                    .recorder
-                    .borrow_mut()
-                    .count(row, Ending::Completed(took));
+                let mut recorder = self.kind.thread.recorder.borrow_mut();
+                recorder.count(row, Ending::Completed(took));
+                if let Some((whole, _)) = self.script.work.table.metric(ITERATION_DURATION) {
+                    let whole = self.kind.first_row + whole;
+                    recorder.count(whole, Ending::Completed(self.desk.lasted()));
+                }
+                drop(recorder);
                 self.of_one_who_looks()
             }
             Err(thrown) => {
                 let failure = self.desk.threw(&thrown, row);
                 if is_one {
                     self.note_thrown(&thrown);
+                }
+                let looks = !self.kind.thinks && self.kind.trace.is_none();
+                if is_one && looks && self.desk.answers() {
+                    // The target answers, which is what is asked; what the script throws now and
+                    // then is counted in the load.
+                    return CycleEnd::Completed;
                 }
                 self.failure = Some(failure);
                 CycleEnd::Stopped(Stop::Failed(FailureKind::Protocol))
@@ -459,7 +471,7 @@ impl User for ScriptUser<'_> {
                 CycleEnd::Completed
             }
             Err(why) => {
-                self.desk.end_load(why);
+                self.desk.end_load(EngineError::Unfit(why));
                 CycleEnd::Left
             }
         }

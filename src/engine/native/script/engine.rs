@@ -41,6 +41,8 @@ pub struct ScriptSpec {
     pub has_teardown: bool,
     /// Whether connections are closed after each iteration.
     pub closes_each_cycle: bool,
+    /// Whether answers that shed count as failures.
+    pub sheds_fail: bool,
     /// What is never shown: values that the script was given.
     pub hidden: Vec<String>,
     /// Seed of all random values.
@@ -92,6 +94,7 @@ impl ScriptSpec {
             let vus = Arc::clone(&self.vus);
             Arc::new(ScriptWork {
                 closes_each_cycle: self.closes_each_cycle,
+                sheds_fail: self.sheds_fail,
                 numbers_before: before,
                 ..ScriptWork::new(vus, &population.kinds, table, self.hidden.clone())
             })
@@ -130,31 +133,45 @@ impl ScriptSpec {
         let mut all = Vec::new();
         for (index, work) in works.iter().enumerate() {
             let mut engine = self.engine(index, std::slice::from_ref(work))?;
-            let looked = self.looks(&mut engine, work, all.first()).await;
+            let data = match all.first() {
+                None => self.set_up(&mut engine, work, None).await?,
+                Some(Around { data, .. }) => {
+                    // It runs once for all. The first that is set stays.
+                    let _ = data.clone().map(|data| work.data.set(data));
+                    data.clone()
+                }
+            };
+            let looked = self.looks(&mut engine, work, data).await;
             engine.stop().await;
+            if looked.is_err() {
+                self.tear_down(index, work, None).await;
+            }
             all.push(looked?);
         }
         Ok(all)
+    }
+
+    /// Runs `teardown`, where there is one, as the users of `population`, on threads of its own:
+    /// those of the load may have ended for an error. What goes wrong there spoils nothing that was
+    /// measured.
+    async fn tear_down(&self, population: usize, work: &Arc<ScriptWork>, trace: Option<Trace>) {
+        if !self.has_teardown {
+            return;
+        }
+        let Ok(mut engine) = self.engine(population, std::slice::from_ref(work)) else {
+            return;
+        };
+        let teardown = engine.look_at(Function::Teardown, 0, trace);
+        let _ = tokio::time::timeout(TEARDOWN, teardown).await;
+        engine.stop().await;
     }
 
     async fn looks(
         &self,
         engine: &mut NativeEngine,
         work: &Arc<ScriptWork>,
-        before: Option<&Around>,
+        data: Option<Arc<str>>,
     ) -> Result<Around, EngineError> {
-        let data = match before {
-            None => self.set_up(engine, work, None).await?,
-            // It runs once for all.
-            Some(before) => {
-                let data = before.data.clone();
-                if let Some(data) = &data {
-                    // The first that is set stays.
-                    let _ = work.data.set(Arc::clone(data));
-                }
-                data
-            }
-        };
         let began = tokio::time::Instant::now();
         let kinds = &work.mix;
         for kind in 0..kinds.kinds() {
@@ -220,10 +237,7 @@ impl ScriptSpec {
             Ok(_) => {
                 let look = engine.look_at(Function::Iteration, vu, Some(trace.clone()));
                 let went = look.await;
-                if self.has_teardown {
-                    let teardown = engine.look_at(Function::Teardown, 0, Some(trace));
-                    let _ = tokio::time::timeout(TEARDOWN, teardown).await;
-                }
+                self.tear_down(last, &work, Some(trace)).await;
                 went
             }
             Err(error) => Err(error),
@@ -295,8 +309,7 @@ struct Around {
 pub struct ScriptEngine {
     inner: NativeEngine,
     works: Vec<Arc<ScriptWork>>,
-    has_teardown: bool,
-    shown: String,
+    spec: ScriptSpec,
 }
 
 impl ScriptEngine {
@@ -333,19 +346,17 @@ impl ScriptEngine {
         let info = spec.info(&works, &around);
         Ok(Self {
             inner: spec.engine(0, &works)?.described(info),
-            has_teardown: spec.has_teardown,
-            shown: spec.shown,
+            spec,
             works,
         })
     }
 
-    async fn end(mut self) {
-        if self.has_teardown {
-            // What goes wrong there spoils nothing that was measured.
-            let teardown = self.inner.look_at(Function::Teardown, 0, None);
-            let _ = tokio::time::timeout(TEARDOWN, teardown).await;
-        }
+    async fn end(self) {
         self.inner.stop().await;
+        if let Some(work) = self.works.last() {
+            let last = self.works.len() - 1;
+            self.spec.tear_down(last, work, None).await;
+        }
     }
 }
 
@@ -407,7 +418,7 @@ impl Engine for ScriptEngine {
                 .collect();
             out.push(format!(
                 "{all} of {iterations} iterations of {} threw: {}",
-                self.shown,
+                self.spec.shown,
                 most.join("; ")
             ));
         }

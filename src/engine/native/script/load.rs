@@ -369,6 +369,7 @@ fn spec(own: &ScriptPlan, order: &Order<'_>, program: Program) -> ScriptSpec {
         setup: own.own.has("setup").then(|| own.setup_timeout()),
         has_teardown: own.own.has("teardown"),
         closes_each_cycle: own.own.closes_each_cycle,
+        sheds_fail: plan.slo.texts().iter().any(|o| own.own.failed.contains(o)),
         hidden: own.secrets.clone(),
         seed: plan.seed,
         native: NativeSpec {

@@ -41,6 +41,7 @@ fn script_spec(plays: &Plays) -> ScriptSpec {
         setup: None,
         has_teardown: false,
         closes_each_cycle: false,
+        sheds_fail: false,
         hidden: Vec::new(),
         seed: 7,
         native: native(),
