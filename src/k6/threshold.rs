@@ -2,11 +2,15 @@
 
 use std::fmt::Write as _;
 
+use breakpoint_script::threshold::{Aggregation, Operator, Threshold};
+
 use super::{DeclaredKind, MetricRow};
 use crate::slo::Slo;
 
-/// The kind that stands for a pass of the user's function, think times included.
+/// The kind that stands for a pass of the user's function.
 pub const ITERATION: &str = "iteration";
+/// k6's metric of such passes, sleeps included.
+pub const ITERATION_DURATION: &str = "iteration_duration";
 
 /// What of a metric's values is compared.
 #[derive(Debug, Clone, Copy)]
@@ -16,16 +20,19 @@ enum Of {
     Count,
 }
 
-/// The objective's text for a threshold on a metric, such as `http_req_duration{name:work}` and
-/// `p(95)<500`.
+/// The objective's text for a threshold on a metric of k6's, such as `http_req_duration{name:work}`
+/// and `p(95)<500`.
 ///
 /// # Errors
 /// Why there is none.
-pub(super) fn objective(metric: &str, expression: &str) -> Result<String, String> {
-    let (name, step) = split(metric)?;
+pub(super) fn objective(threshold: &Threshold) -> Result<String, String> {
+    let name = threshold.metric.as_str();
+    let step = named(&threshold.tags)?;
     let (of, step) = match (name, step) {
-        ("http_req_duration", step) => (Of::Latency, step),
-        ("http_req_failed", step) => (Of::Failures, step),
+        ("http_req_duration" | "grpc_req_duration" | "browser_http_req_duration", step) => {
+            (Of::Latency, step)
+        }
+        ("http_req_failed" | "browser_http_req_failed", step) => (Of::Failures, step),
         ("http_reqs", step) => (Of::Count, step),
         ("iteration_duration", None) => (Of::Latency, Some(ITERATION)),
         ("iterations", None) => (Of::Count, Some(ITERATION)),
@@ -35,16 +42,17 @@ pub(super) fn objective(metric: &str, expression: &str) -> Result<String, String
         ("checks", _) => return Err("checks are not seen, only requests and iterations".to_owned()),
         _ => return Err(format!("`{name}` is not a metric that is measured here")),
     };
-    let plain: String = expression.chars().filter(|c| !c.is_whitespace()).collect();
-    let (what, sign, bound) = parts(&plain).ok_or_else(|| "it cannot be read".to_owned())?;
+    let (sign, bound) = (sign(threshold)?, threshold.bound);
+    let is_rate = threshold.aggregation == Aggregation::Rate;
     let (what, sign, bound) = match of {
-        Of::Latency => (latency(what)?, sign, format!("{bound}ms")),
-        Of::Failures if what == "rate" && sign == "==" && bound == 0.0 => {
+        Of::Latency => (latency(threshold.aggregation)?, sign, format!("{bound}ms")),
+        Of::Failures if is_rate && sign == "==" && bound == 0.0 => {
             ("errors".to_owned(), "<=", "0%".to_owned())
         }
-        Of::Failures if what == "rate" => ("errors".to_owned(), sign, percent(bound)),
-        Of::Count if what == "rate" => ("rps".to_owned(), sign, bound.to_string()),
+        Of::Failures if is_rate => ("errors".to_owned(), sign, percent(bound)),
+        Of::Count if is_rate => ("rps".to_owned(), sign, bound.to_string()),
         Of::Failures | Of::Count => {
+            let what = threshold.aggregation;
             return Err(format!(
                 "of `{name}`, only the rate is measured, not `{what}`"
             ));
@@ -66,19 +74,18 @@ pub(super) fn objective(metric: &str, expression: &str) -> Result<String, String
 /// # Errors
 /// Why there is none.
 pub(super) fn of_own(
-    metric: &str,
+    threshold: &Threshold,
     kind: DeclaredKind,
-    expression: &str,
     rows: &mut Vec<(String, MetricRow)>,
 ) -> Result<String, String> {
-    let plain: String = expression.chars().filter(|c| !c.is_whitespace()).collect();
-    let (what, sign, bound) = parts(&plain).ok_or_else(|| "it cannot be read".to_owned())?;
+    let (metric, what) = (threshold.metric.as_str(), threshold.aggregation);
+    let (sign, bound) = (sign(threshold)?, threshold.bound);
     let (row, text) = match kind {
         DeclaredKind::Trend => {
             let text = format!("{}({metric}){sign}{bound}ms", latency(what)?);
             (MetricRow::Time, text)
         }
-        DeclaredKind::Rate if what == "rate" => {
+        DeclaredKind::Rate if what == Aggregation::Rate => {
             let (row, sign, most) = match sign {
                 "<" | "<=" => (MetricRow::PassIsZero, sign, bound),
                 ">" => (MetricRow::PassIsOne, "<", 1.0 - bound),
@@ -114,52 +121,35 @@ fn checked(text: &str, step: Option<&str>) -> Result<String, String> {
     }
 }
 
-/// The metric's name, and the name of the requests where the threshold is about those alone.
-fn split(metric: &str) -> Result<(&str, Option<&str>), String> {
-    let Some((name, tags)) = metric.split_once('{') else {
-        return Ok((metric.trim(), None));
-    };
-    let bare = |text: &'_ str| -> String { text.trim().trim_matches(['"', '\'']).to_owned() };
-    let tags = tags.strip_suffix('}').unwrap_or(tags);
-    match tags.split_once(':') {
-        Some((tag, value)) if bare(tag) == "name" && !tags.contains(',') => {
-            let value = value.trim().trim_matches(['"', '\'']);
-            Ok((name.trim(), Some(value).filter(|v| !v.is_empty())))
-        }
+/// The name of the requests where a threshold is about those alone.
+fn named(tags: &[(String, String)]) -> Result<Option<&str>, String> {
+    match tags {
+        [] => Ok(None),
+        [(tag, value)] if tag == "name" => Ok(Some(value.as_str()).filter(|v| !v.is_empty())),
         _ => Err("of tags, only `name` is supported, and only one of it".to_owned()),
     }
 }
 
-/// What is compared, how, and with which number.
-fn parts(plain: &str) -> Option<(&str, &'static str, f64)> {
-    let begin = plain.find(['<', '>', '=', '!'])?;
-    let (what, rest) = plain.split_at(begin);
-    let end = rest.find(|c| !"<>=!".contains(c))?;
-    let (sign, bound) = rest.split_at(end);
-    let sign = match sign {
-        "<" => "<",
-        "<=" => "<=",
-        ">" => ">",
-        ">=" => ">=",
-        "==" | "===" => "==",
-        _ => return None,
-    };
-    let bound: f64 = bound.parse().ok().filter(|b: &f64| b.is_finite())?;
-    Some((what, sign, bound))
+/// How a threshold compares.
+fn sign(threshold: &Threshold) -> Result<&'static str, String> {
+    match threshold.operator {
+        Operator::Less => Ok("<"),
+        Operator::AtMost => Ok("<="),
+        Operator::More => Ok(">"),
+        Operator::AtLeast => Ok(">="),
+        Operator::Equal => Ok("=="),
+        Operator::NotEqual => Err("no objective has `!=`".to_owned()),
+    }
 }
 
 /// What of the latencies.
-fn latency(what: &str) -> Result<String, String> {
+fn latency(what: Aggregation) -> Result<String, String> {
     match what {
-        "avg" | "max" => return Ok(what.to_owned()),
-        "med" => return Ok("p50".to_owned()),
-        _ => {}
-    }
-    let quantile = what.strip_prefix("p(").and_then(|p| p.strip_suffix(')'));
-    let quantile = quantile.and_then(|p| p.parse::<f64>().ok());
-    match quantile.filter(|p| *p > 0.0 && *p < 100.0) {
-        Some(percent) => Ok(format!("p{percent}")),
-        None => Err(format!("`{what}` of a latency is not measured here")),
+        Aggregation::Average => Ok("avg".to_owned()),
+        Aggregation::Maximum => Ok("max".to_owned()),
+        Aggregation::Median => Ok("p50".to_owned()),
+        Aggregation::Percentile(p) if p > 0.0 && p < 100.0 => Ok(format!("p{p}")),
+        _ => Err(format!("`{what}` of a latency is not measured here")),
     }
 }
 
