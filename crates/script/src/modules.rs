@@ -180,22 +180,23 @@ fn has_ending(name: &str, ending: &str) -> bool {
 /// Whether a text exports in the old way.
 fn is_common_js(text: &str) -> bool {
     let exports = text.contains("module.exports") || text.contains("exports.");
-    let is_module = text.lines().any(|line| {
-        let line = line.trim_start();
-        [
-            "import ",
-            "import{",
-            "import\"",
-            "import'",
-            "export ",
-            "export{",
-            "export*",
-            "export default",
-        ]
-        .iter()
-        .any(|start| line.starts_with(start))
-    });
-    (exports || text.contains("require(")) && !is_module
+    (exports || text.contains("require(")) && !is_module(text)
+}
+
+/// Whether a text has a statement of modules: at the begin of a line, or behind another statement,
+/// where bundlers put it.
+fn is_module(text: &str) -> bool {
+    ["import", "export"].iter().any(|word| {
+        text.match_indices(word).any(|(at, _)| {
+            let before = text[..at].trim_end_matches([' ', '\t']);
+            let begins = before.is_empty() || before.ends_with(['\n', '\r', ';', '}']);
+            let rest = text[at + word.len()..].trim_start_matches([' ', '\t']);
+            let spaced = rest.len() < text.len() - at - word.len();
+            let goes_on = rest.starts_with(['{', '*', '"', '\''])
+                || spaced && rest.starts_with(|c: char| c.is_alphabetic() || "_$".contains(c));
+            begins && goes_on
+        })
+    })
 }
 
 /// On one line, so that places stay what they are.

@@ -39,6 +39,8 @@ pub(crate) struct Exchange {
     pub(crate) url: Option<Url>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) cookies: Vec<OwnCookie>,
+    /// Those that the last hop took along.
+    pub(crate) sent: Vec<OwnCookie>,
     pub(crate) body: Option<Arc<[u8]>>,
     pub(crate) timeout: Duration,
     pub(crate) form: BodyForm,
@@ -71,11 +73,13 @@ impl Exchange {
     /// request that failed.
     pub(crate) fn next_op(&mut self, host: &Host) -> Option<Op> {
         let mut headers = self.headers.clone();
-        let cookies = self
-            .url
-            .as_ref()
-            .and_then(|url| self.cookie_header(host, url));
-        headers.extend(cookies.map(|cookies| ("Cookie".to_owned(), cookies)));
+        self.sent = match &self.url {
+            Some(url) => self.cookies_for(host, url),
+            None => Vec::new(),
+        };
+        if !self.sent.is_empty() {
+            headers.push(("Cookie".into(), in_header(&self.sent)));
+        }
         Some(Op::Http(Box::new(HttpRequest {
             method: self.method.clone(),
             url: match &self.url {
@@ -118,12 +122,9 @@ impl Exchange {
         }
     }
 
-    fn cookie_header(&self, host: &Host, url: &Url) -> Option<String> {
-        let mut all: Vec<String> = self
-            .cookies
-            .iter()
-            .map(|own| format!("{}={}", own.name, own.value))
-            .collect();
+    /// Its own cookies, and those of the jar that they do not replace.
+    fn cookies_for(&self, host: &Host, url: &Url) -> Vec<OwnCookie> {
+        let mut all = self.cookies.clone();
         let replaced = |name: &str| {
             self.cookies
                 .iter()
@@ -131,10 +132,14 @@ impl Exchange {
         };
         host.jars.borrow().each(self.jar, url, |name, value| {
             if !replaced(name) {
-                all.push(format!("{name}={value}"));
+                all.push(OwnCookie {
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                    replaces: false,
+                });
             }
         });
-        (!all.is_empty()).then(|| all.join("; "))
+        all
     }
 
     /// Takes what came of a hop; gives the next one where it leads on.
@@ -268,6 +273,13 @@ impl Exchange {
             let body = self.body.as_deref().map(String::from_utf8_lossy);
             to.set(18, body.unwrap_or_default().as_ref())?;
         }
+        if !self.sent.is_empty() {
+            let marked = self.sent.iter().map(|one| {
+                let mark = if one.replaces { '+' } else { '-' };
+                (format!("{mark}{}", one.name), one.value.clone())
+            });
+            to.set(20, lines(&marked.collect::<Vec<_>>()))?;
+        }
         Ok(to)
     }
 
@@ -325,6 +337,15 @@ impl Exchange {
             timings.receiving,
         ]
     }
+}
+
+/// As the header `Cookie` has them.
+fn in_header(cookies: &[OwnCookie]) -> String {
+    let all: Vec<String> = cookies
+        .iter()
+        .map(|one| format!("{}={}", one.name, one.value))
+        .collect();
+    all.join("; ")
 }
 
 /// Names and values, a line each.
