@@ -18,10 +18,10 @@ use std::fmt;
 pub use arguments::{check_arguments, for_inspect};
 pub use blocked::blocked;
 pub use inspect::{Script, ScriptError};
-pub use own::{Declared, DeclaredKind, MetricRow, OwnScript};
+pub use own::{Declared, DeclaredKind, MetricRow, OwnScript, Part};
 pub use said::said;
 pub use template::{Named, profile};
-pub use threshold::ITERATION;
+pub use threshold::{ITERATION, Selector, row_of};
 
 /// The function of a script that is run when nothing else is said.
 pub const DEFAULT_FUNCTION: &str = "default";

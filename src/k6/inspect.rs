@@ -166,6 +166,13 @@ impl Script {
     fn read_thresholds(&mut self, options: &Map<String, Value>, is_own: bool) {
         let of_metrics = options.get("thresholds").and_then(Value::as_object);
         let all = of_metrics.into_iter().flatten();
+        if is_own && all.clone().any(|(_, list)| aborts(list)) {
+            self.notes.push(
+                "`abortOnFail` of the script's thresholds ends nothing: a search judges each level \
+                 and goes on with a lower one, and a ramp goes on to its end"
+                    .to_owned(),
+            );
+        }
         let all = all.flat_map(|(metric, list)| expressions(list).map(move |e| (metric, e)));
         for (count, (metric, expression)) in all.enumerate() {
             if count == MOST_THRESHOLDS {
@@ -175,9 +182,12 @@ impl Script {
                 return;
             }
             let read = expression.ok_or_else(|| "it cannot be read".to_owned());
-            let read = read.and_then(|e| match self.own.kind_of(metric).filter(|_| is_own) {
-                Some(kind) => threshold::of_own(metric, kind, e, &mut self.metrics),
-                None => threshold::objective(metric, e),
+            let read = read.and_then(|e| {
+                if is_own {
+                    threshold::of_own(metric, &self.own, e, &mut self.metrics)
+                } else {
+                    threshold::objective(metric, e)
+                }
             });
             match read {
                 Ok(objective) if self.objectives.contains(&objective) => {}
@@ -201,6 +211,16 @@ fn expressions(list: &Value) -> impl Iterator<Item = Option<&str>> {
         Value::String(text) => Some(text.as_str()),
         other => other.get("threshold").and_then(Value::as_str),
     })
+}
+
+/// Whether a threshold of a metric is to end the run.
+fn aborts(list: &Value) -> bool {
+    let list = match list {
+        Value::Array(list) => list.as_slice(),
+        one => std::slice::from_ref(one),
+    };
+    let is_set = |t: &Value| t.get("abortOnFail").and_then(Value::as_bool) == Some(true);
+    list.iter().any(is_set)
 }
 
 /// Networks that the script blocks itself, in CIDR notation; and a note where one cannot be read.

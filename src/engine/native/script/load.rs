@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use breakpoint_script::exchange::{Happened, MetricKind, OpId, Turn};
+use breakpoint_script::exchange::{Happened, MetricKind, OpId, Tags, Turn};
 use breakpoint_script::{
     Call, CallKind, Files, Given, LoadError, Program, ScenarioFacts, Vu, VuIdentity,
 };
@@ -18,7 +18,7 @@ use crate::engine::native::NativeSpec;
 use crate::engine::native::start::{WINDOW, cores, load_of};
 use crate::engine::trace::Trace;
 use crate::engine::{Canary, EngineError, Order, Started};
-use crate::k6::{Declared, DeclaredKind, ITERATION, MetricRow, OwnScript, Script, ScriptInfo};
+use crate::k6::{Declared, DeclaredKind, ITERATION, OwnScript, Script, ScriptInfo, row_of};
 use crate::plan::{Amount, ScriptPlan};
 
 /// Largest file that a script may open or import, bytes.
@@ -132,8 +132,21 @@ fn checksum(program: &Program) -> u32 {
     crc32fast::hash(all.concat().as_bytes())
 }
 
+/// Texts by name.
+fn pairs(all: Option<&Value>) -> BTreeMap<String, String> {
+    let all = all.and_then(Value::as_object).into_iter().flatten();
+    let text = |value: &Value| match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    all.map(|(name, value)| (name.clone(), text(value)))
+        .collect()
+}
+
 /// Makes the VUs of a script.
 struct Loaded {
+    /// The tags of the whole test.
+    tags: BTreeMap<String, String>,
     program: Arc<Program>,
     /// By function.
     scenarios: BTreeMap<String, (Arc<ScenarioFacts>, Arc<AtomicU64>)>,
@@ -144,25 +157,18 @@ impl Loaded {
     fn new(program: Program) -> Self {
         let mut scenarios = BTreeMap::new();
         let options = options_of(&program);
+        let tags = pairs(options.get("tags"));
         let all = options.get("scenarios").and_then(Value::as_object);
         for (name, scenario) in all.into_iter().flatten() {
             let text = |key: &str| scenario.get(key).and_then(Value::as_str);
-            let pairs = |key: &str| -> BTreeMap<String, String> {
-                let all = scenario.get(key).and_then(Value::as_object);
-                let all = all.into_iter().flatten();
-                let text = |value: &Value| match value {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                };
-                all.map(|(name, value)| (name.clone(), text(value)))
-                    .collect()
-            };
+            let mut own_tags = tags.clone();
+            own_tags.extend(pairs(scenario.get("tags")));
             let facts = ScenarioFacts {
                 name: name.clone(),
                 executor: text("executor").unwrap_or_default().to_owned(),
                 started: Duration::ZERO,
-                env: pairs("env"),
-                tags: pairs("tags"),
+                env: pairs(scenario.get("env")),
+                tags: own_tags,
             };
             let function = text("exec").unwrap_or(crate::k6::DEFAULT_FUNCTION);
             let begun = Arc::new(AtomicU64::new(0));
@@ -173,6 +179,7 @@ impl Loaded {
         Self {
             program: Arc::new(program),
             scenarios,
+            tags,
             zero: Instant::now(),
         }
     }
@@ -182,6 +189,7 @@ impl Loaded {
         known.unwrap_or_else(|| {
             let facts = ScenarioFacts {
                 name: "default".to_owned(),
+                tags: self.tags.clone(),
                 ..ScenarioFacts::default()
             };
             (Arc::new(facts), Arc::default())
@@ -250,6 +258,10 @@ impl Talks for Running {
         self.vu.turn(self.zero.elapsed(), happened)
     }
 
+    fn tags(&self) -> Arc<Tags> {
+        self.vu.tags()
+    }
+
     fn break_off(&mut self) {
         self.vu.break_off();
     }
@@ -294,8 +306,12 @@ fn spec(own: &ScriptPlan, order: &Order<'_>, program: Program) -> ScriptSpec {
     let mut metrics = own.metrics.clone();
     let mut names = plan.named_steps();
     // The engine has rows of these itself.
-    names.retain(|name| name != ITERATION && !metrics.iter().any(|(known, _)| known == name));
-    names.retain(|name| match row_of(own, name) {
+    let bare = |name: &str| -> String { name.split_whitespace().collect() };
+    names.retain(|name| {
+        let is_known = metrics.iter().any(|(known, _)| bare(known) == bare(name));
+        name != ITERATION && !is_known
+    });
+    names.retain(|name| match row_of(&own.own, name) {
         Some(row) => {
             metrics.push((name.clone(), row));
             false
@@ -327,15 +343,5 @@ fn spec(own: &ScriptPlan, order: &Order<'_>, program: Program) -> ScriptSpec {
             network: order.network.clone(),
             excerpts: plan.excerpts,
         },
-    }
-}
-
-/// How a metric is counted that an objective names and no threshold.
-fn row_of(own: &ScriptPlan, name: &str) -> Option<MetricRow> {
-    match own.own.kind_of(name)? {
-        DeclaredKind::Trend => Some(MetricRow::Time),
-        DeclaredKind::Rate if name == "checks" => Some(MetricRow::PassIsOne),
-        DeclaredKind::Rate => Some(MetricRow::PassIsZero),
-        DeclaredKind::Counter | DeclaredKind::Gauge => None,
     }
 }
