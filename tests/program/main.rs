@@ -22,6 +22,8 @@ mod populations;
 mod ramp;
 mod resume;
 mod script;
+mod script_counts;
+mod script_scenarios;
 mod script_shop;
 mod scripts;
 mod secrets;

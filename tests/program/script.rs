@@ -409,7 +409,7 @@ fn thresholds_about_tags_are_met_by_the_users_whoever_else_fails() {
             "http_req_waiting{scenario:users}",
             "checks{check:home is there}",
             "item_time{kind:cheap}",
-            "iteration{scenario:users}",
+            "iteration_duration{scenario:users}",
         ] {
             assert!(
                 record.plan.steps.iter().any(|step| step == row),

@@ -12,6 +12,7 @@ use crate::LoadError;
 use crate::api;
 use crate::host::{Host, Wanted};
 use crate::jslib;
+use crate::stand_in;
 use crate::typescript;
 
 /// Before the whole name of a module.
@@ -34,6 +35,9 @@ impl Resolver for Finder {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
+        if let Some(name) = stand_in::resolve(&self.0, base, name) {
+            return Ok(name);
+        }
         resolve(base, name).map_err(|words| {
             let place = place_of(&self.0, base, name);
             let text = match &place {
@@ -61,6 +65,9 @@ impl Loader for Reader {
     ) -> Result<Module<'js, Declared>> {
         if let Some(module) = api::find(name) {
             return compiled(ctx, &self.0, name, || Ok(api::as_module(module).into()));
+        }
+        if let Some(text) = stand_in::text(name) {
+            return compiled(ctx, &self.0, name, || Ok(text.into()));
         }
         let module = compiled(ctx, &self.0, name, || {
             text(&self.0, name).map_err(|error| fails(ctx, &self.0, error))
@@ -237,7 +244,7 @@ pub(crate) fn resolve(base: &str, name: &str) -> std::result::Result<String, Str
 }
 
 /// Why a module has no counterpart.
-fn refusal(name: &str) -> Option<String> {
+pub(crate) fn refusal(name: &str) -> Option<String> {
     let (what, way_out) = match name {
         "k6/net/grpc" | "k6/experimental/grpc" => ("gRPC is not supported", "use --engine k6"),
         "k6/browser" | "k6/experimental/browser" => {
@@ -286,7 +293,7 @@ pub fn refused_imports(name: &str, text: &str) -> Vec<LoadError> {
     all
 }
 
-fn is_address(name: &str) -> bool {
+pub(crate) fn is_address(name: &str) -> bool {
     name.starts_with("https://") || name.starts_with("http://")
 }
 

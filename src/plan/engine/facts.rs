@@ -5,8 +5,8 @@ use core::net::IpAddr;
 use std::path::Path;
 
 use crate::k6::ScriptInfo;
-use crate::measure::Level;
-use crate::plan::{ConnectPlan, FindFlags, PlanError};
+use crate::measure::{Arrivals, Level};
+use crate::plan::{Amount, ConnectPlan, FindFlags, PlanError};
 use crate::profile::Profile;
 
 /// Whether an engine can do something; if not, why it is refused.
@@ -148,6 +148,17 @@ pub trait EngineFacts {
         None
     }
 
+    /// How cycles arrive when nothing else is said; `None` for the closed model.
+    fn arrivals(&self) -> Option<Arrivals> {
+        None
+    }
+
+    /// Everybody who loads the target where its own files say that, by name, those who are searched
+    /// last; nothing where they are alone.
+    fn populations(&self) -> Vec<(String, Amount)> {
+        Vec::new()
+    }
+
     /// What stands for the target, where its own files say what that is.
     fn target(&self) -> Option<&str> {
         None
@@ -202,6 +213,11 @@ pub trait EngineFacts {
     /// When one of them is not there.
     fn fill(&mut self, _secrets: &Secrets<'_>) -> Result<(), String> {
         Ok(())
+    }
+
+    /// Hides values of the environment, where it is given that; whether it is.
+    fn hide_of_environment(&mut self, _values: &[String]) -> bool {
+        false
     }
 
     /// Keeps it from every address but this machine's and these.

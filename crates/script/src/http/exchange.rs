@@ -13,9 +13,6 @@ use crate::exchange::{
 };
 use crate::host::Host;
 
-/// k6's number for an address that is none.
-const INVALID_URL: u16 = 1020;
-
 /// In which form a script gets a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyForm {
@@ -70,23 +67,21 @@ pub(crate) enum Came {
 }
 
 impl Exchange {
-    /// The next hop; `None` where there can be none.
+    /// The next hop. An address that is none goes along as it is: the driver says so, and counts a
+    /// request that failed.
     pub(crate) fn next_op(&mut self, host: &Host) -> Option<Op> {
-        let Some(url) = &self.url else {
-            let message = format!("invalid URL: {:?}", self.address);
-            self.came = Some(Came::Failed(Failed {
-                code: INVALID_URL,
-                message,
-            }));
-            return None;
-        };
         let mut headers = self.headers.clone();
-        if let Some(cookies) = self.cookie_header(host, url) {
-            headers.push(("Cookie".into(), cookies));
-        }
+        let cookies = self
+            .url
+            .as_ref()
+            .and_then(|url| self.cookie_header(host, url));
+        headers.extend(cookies.map(|cookies| ("Cookie".to_owned(), cookies)));
         Some(Op::Http(Box::new(HttpRequest {
             method: self.method.clone(),
-            url: url.as_str().to_owned(),
+            url: match &self.url {
+                Some(url) => url.as_str().to_owned(),
+                None => self.address.clone(),
+            },
             headers,
             body: self.body.clone(),
             timeout: self.timeout,
@@ -96,10 +91,20 @@ impl Exchange {
             },
             name: self.name.clone(),
             tags: Arc::clone(&self.tags),
-            expected: self.expected.clone(),
+            expected: self.expected_now(),
             keeps_connection: self.keeps_connection,
             max_bytes: self.max_bytes,
         })))
+    }
+
+    /// Which statuses are no failure of this hop: who is to be asked for a password expects that.
+    fn expected_now(&self) -> Expected {
+        match (&self.expected, &self.digest) {
+            (Expected::Statuses(all), Some(_)) => {
+                Expected::Statuses(all.iter().cloned().chain([401..=401]).collect())
+            }
+            (expected, _) => expected.clone(),
+        }
     }
 
     /// Why there is no answer.

@@ -30,6 +30,7 @@ use crate::engine::native::why::{self, Words};
 use crate::engine::trace::Mark;
 use crate::measure::{Failure, FailureKind};
 use crate::scenario::{Expect, Origin, same_origin, text_of};
+use crate::secret::masked;
 use crate::units;
 
 /// Addresses that are known without being read again, names that have no row, and the longest wait:
@@ -105,6 +106,8 @@ pub(super) struct Desk<'a> {
     /// Connections that nobody uses just now.
     connections: RefCell<Vec<(Origin, Box<Connection>)>>,
     limits: RefCell<Vec<TimeLimit>>,
+    /// When the iteration began.
+    began: Cell<Instant>,
     /// When the last thing that the iteration waited for was there.
     pub(super) last: Cell<Instant>,
     /// Requests of this iteration that passed, and that failed.
@@ -154,6 +157,7 @@ impl<'a> Desk<'a> {
             client: Client::new(kind, id),
             connections: RefCell::default(),
             limits: RefCell::default(),
+            began: Cell::new(Instant::now()),
             last: Cell::new(Instant::now()),
             went: Cell::default(),
             thought: Cell::default(),
@@ -164,9 +168,15 @@ impl<'a> Desk<'a> {
 
     /// An iteration begins.
     pub(super) fn begin(&self, now: Instant) {
+        self.began.set(now);
         self.last.set(now);
         self.went.set((0, 0));
         self.failure.take();
+    }
+
+    /// How long the iteration took, sleeps included.
+    pub(super) fn lasted(&self) -> Duration {
+        self.last().saturating_duration_since(self.began.get())
     }
 
     /// When the last thing that the iteration waited for was there.
@@ -193,15 +203,20 @@ impl<'a> Desk<'a> {
     }
 
     /// The load cannot go on.
-    pub(super) fn end_load(&self, why: String) {
-        let over = &self.kind.thread.over;
-        over.borrow_mut().get_or_insert(EngineError::Unfit(why));
+    pub(super) fn end_load(&self, why: EngineError) {
+        self.kind.thread.over.borrow_mut().get_or_insert(why);
     }
 
     /// How many requests of this iteration have ended.
     pub(super) fn requests(&self) -> u32 {
         let (passed, failed) = self.went.get();
         passed + failed
+    }
+
+    /// Whether more requests of this iteration passed than failed.
+    pub(super) fn answers(&self) -> bool {
+        let (passed, failed) = self.went.get();
+        passed > failed
     }
 
     /// Think time that was skipped.
@@ -241,7 +256,7 @@ impl<'a> Desk<'a> {
         let time = time.min(LONGEST);
         let since = Instant::now();
         let until = since + time;
-        if !is_think_time {
+        if !is_think_time || self.kind.function != Function::Iteration {
             tokio::time::sleep_until(until.into()).await;
         } else if self.kind.thinks {
             self.state.begin_to_think(since);
@@ -265,11 +280,11 @@ impl<'a> Desk<'a> {
     async fn http(&self, request: HttpRequest) -> Happened {
         let known = match self.script.kept.known(&request.url) {
             Ok(known) => known,
-            Err(why) => return failed(1020, why),
+            Err(why) => return self.unsent(&request, 1020, why),
         };
         let (method, bytes) = match wire::render(&request, &known.place, Connecting::AsAsked) {
             Ok(rendered) => rendered,
-            Err(why) => return failed(1000, why),
+            Err(why) => return self.unsent(&request, 1000, why),
         };
         let named = self.named(&request, &known);
         self.say_sent(&named.name, &request.url, &bytes);
@@ -294,11 +309,14 @@ impl<'a> Desk<'a> {
         self.limits.borrow_mut().push(limit);
         let went = went.unwrap_or_else(|| Err(too_late(timeout)));
         let ending = match &went {
-            Ok(came) => judged(&request.expected, came),
+            Ok(came) => self.judged(&request.expected, came),
             Err(missing) => Ending::Failed(missing.kind),
         };
         self.count(&rows, ending);
         self.count_tagged(tagged, &went, ending);
+        if matches!(&went, Ok(came) if came.head.status.is_client_error()) {
+            self.is_answered();
+        }
         let told = Told {
             named: &named,
             row: row.unwrap_or(all),
@@ -313,6 +331,61 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// How an answer counts.
+    fn judged(&self, expected: &Expected, came: &Came) -> Ending {
+        let status = came.head.status;
+        // Whoever has to connect waits for that too.
+        let timings = &came.timings;
+        let took = timings.connecting + timings.tls_handshaking + timings.duration();
+        let is_expected = match expected {
+            Expected::Unjudged => true,
+            Expected::Statuses(all) => all.iter().any(|range| range.contains(&status.as_u16())),
+        };
+        let may_shed = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        let says_when = came.head.headers.contains_key(RETRY_AFTER);
+        if is_expected {
+            Ending::Completed(took)
+        } else if may_shed && says_when && !self.script.work.sheds_fail {
+            // When to come again is for the script to follow.
+            Ending::Shed
+        } else {
+            Ending::Failed(FailureKind::Status)
+        }
+    }
+
+    /// A request that cannot be sent as the script has it is one that failed.
+    fn unsent(&self, request: &HttpRequest, code: u16, why: String) -> Happened {
+        let all = self.kind.first_row + self.script.work.table.all();
+        let name = match &request.name {
+            RequestName::Given(name) => name.to_string(),
+            RequestName::Address => format!("{} {}", request.method, masked(&request.url)),
+        };
+        let named = Named { name, row: None };
+        self.say_sent(&named.name, &request.url, b"");
+        let ending = Ending::Failed(FailureKind::Protocol);
+        let rows = Rows {
+            all,
+            ..Rows::default()
+        };
+        self.count(&rows, ending);
+        let told = Told {
+            named: &named,
+            row: all,
+            url: &request.url,
+            method: &request.method,
+            sent: b"",
+        };
+        let missing = Missing {
+            kind: FailureKind::Protocol,
+            words: Some(Words::from(why.clone())),
+        };
+        self.tell(&told, &Err(missing), ending);
+        failed(code, why)
+    }
+
     /// Counts a request in its own row and in that of all.
     pub(super) fn count(&self, rows: &Rows, ending: Ending) {
         let mut recorder = self.kind.thread.recorder.borrow_mut();
@@ -324,6 +397,15 @@ impl<'a> Desk<'a> {
             Ending::Completed(_) => (passed + 1, failed),
             Ending::Failed(_) | Ending::Shed => (passed, failed + 1),
         });
+    }
+
+    /// Whoever is told that he asked for the wrong thing got an answer: a target that says so is
+    /// there, and a script may well want that.
+    fn is_answered(&self) {
+        let (passed, failed) = self.went.get();
+        if failed > 0 {
+            self.went.set((passed + 1, failed - 1));
+        }
     }
 
     async fn exchange(
@@ -427,7 +509,7 @@ impl<'a> Desk<'a> {
         let text = missing.words.as_ref().map(Words::whole).unwrap_or_default();
         if text == NOT_ALLOWED {
             let why = not_allowed(request, place);
-            self.end_load(why.clone());
+            self.end_load(EngineError::Unfit(why.clone()));
             let is_name = place.origin.host.parse::<std::net::IpAddr>().is_err();
             return failed(if is_name { 1111 } else { 1110 }, why);
         }
@@ -491,31 +573,6 @@ pub(super) fn answer_of(head: &Head) -> Answer {
     }
 }
 
-/// How an answer counts.
-fn judged(expected: &Expected, came: &Came) -> Ending {
-    let status = came.head.status;
-    // Whoever has to connect waits for that too.
-    let timings = &came.timings;
-    let took = timings.connecting + timings.tls_handshaking + timings.duration();
-    let is_expected = match expected {
-        Expected::Unjudged => true,
-        Expected::Statuses(all) => all.iter().any(|range| range.contains(&status.as_u16())),
-    };
-    let may_shed = matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    );
-    let says_when = came.head.headers.contains_key(RETRY_AFTER);
-    if is_expected {
-        Ending::Completed(took)
-    } else if may_shed && says_when {
-        // When to come again is for the script to follow.
-        Ending::Shed
-    } else {
-        Ending::Failed(FailureKind::Status)
-    }
-}
-
 pub(super) fn failed(code: u16, message: String) -> Happened {
     Happened::Failed(Failed { code, message })
 }
@@ -531,7 +588,7 @@ pub(super) fn too_late(timeout: Duration) -> Missing {
 
 fn not_allowed(request: &HttpRequest, place: &Place) -> String {
     let host = &place.origin.host;
-    let shown = crate::secret::masked(&request.url);
+    let shown = masked(&request.url);
     format!(
         "the script's request `{} {shown}` would go to an address that is not this machine's; if \
          you are allowed to load it, add `--allow-target {host}`, or `allow = [\"{host}\"]` in the \

@@ -9,7 +9,7 @@ use breakpoint_script::exchange::{
     SocketRequest, Tags, Turn, Until,
 };
 
-use super::{Called, MakesVus, Talks};
+use super::{Called, MakesVus, ScriptKind, Talks};
 
 /// What a VU does at one of its turns.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ impl Plays {
 }
 
 impl MakesVus for Plays {
-    fn make(&self, number: u32, _function: &str) -> Result<Box<dyn Talks>, String> {
+    fn make(&self, number: u32, _kind: &ScriptKind) -> Result<Box<dyn Talks>, String> {
         *self.made.lock().unwrap() += 1;
         Ok(Box::new(Player {
             number,

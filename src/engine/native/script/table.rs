@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use crate::engine::requests::{self, MOST_NAMES};
-use crate::k6::{ITERATION, MetricRow, Selector};
+use crate::k6::{ITERATION, ITERATION_DURATION, MetricRow, Selector};
 use crate::measure::StepTable;
 
 /// The rows of a script.
@@ -110,9 +110,12 @@ impl ScriptTable {
     }
 
     /// Whether iterations have rows beside that of all.
-    pub(super) fn has_tagged_iterations(&self) -> bool {
-        let mut all = self.metrics.iter();
-        all.any(|(_, row)| *row == MetricRow::Iterations)
+    pub(super) fn wants_iterations(&self) -> bool {
+        let mut all = self.selectors.iter().zip(&self.metrics);
+        all.any(|(selector, (_, row))| {
+            let of = selector.as_ref().map(|selector| selector.metric.as_str());
+            *row == MetricRow::Iterations || of == Some(ITERATION_DURATION)
+        })
     }
 
     /// The row of all requests.

@@ -1,11 +1,13 @@
 //! Values that are counted in rows of their tags, which thresholds name: `requests{role:user}`.
 
+use std::time::Duration;
+
 use breakpoint_script::exchange::{HttpRequest, Tags};
 
 use super::desk::{Came, Desk, Missing, error_code};
 use crate::engine::native::http::Version;
 use crate::engine::native::recorder::Ending;
-use crate::k6::{MetricRow, Part};
+use crate::k6::{ITERATION_DURATION, MetricRow, Part};
 
 /// A request with its tags: those that the script gave it, and those that any request has.
 pub(super) struct Tagged<'a> {
@@ -124,11 +126,16 @@ impl Desk<'_> {
         }
     }
 
-    /// Counts an iteration in the rows of its tags.
-    pub(super) fn count_iteration(&self, tags: &Tags, ending: Ending) {
+    /// Counts an iteration in the rows of its tags; `whole` is how long it took with its sleeps.
+    pub(super) fn count_iteration(&self, tags: &Tags, ending: Ending, whole: Option<Duration>) {
+        let table = &self.script.work.table;
         let mut recorder = self.kind.thread.recorder.borrow_mut();
-        for (row, _) in self.script.work.table.iterations(is_of(tags)) {
+        for (row, _) in table.iterations(is_of(tags)) {
             recorder.count(self.kind.first_row + row, ending);
+        }
+        let Some(whole) = whole else { return };
+        for (row, _) in table.metrics(ITERATION_DURATION, is_of(tags)) {
+            recorder.count(self.kind.first_row + row, Ending::Completed(whole));
         }
     }
 }
