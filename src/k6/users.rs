@@ -102,6 +102,13 @@ impl Size {
 pub fn users(options: &Options) -> Vec<ScriptUsers> {
     let scenarios = options.effective_scenarios();
     let mut all: Vec<ScriptUsers> = scenarios.iter().take(MOST_SCENARIOS).map(of).collect();
+    for users in &mut all {
+        // Those of the whole test, unless the scenario has its own of that name.
+        let own = std::mem::take(&mut users.tags);
+        let of_all = options.tags.iter();
+        let of_all = of_all.filter(|(name, _)| own.iter().all(|(known, _)| known != name));
+        users.tags = of_all.chain(&own).cloned().collect();
+    }
     let by_rate = all.iter().all(|users| users.size.is_rate());
     let weights: Vec<u64> = (all.iter())
         .map(|users| {
