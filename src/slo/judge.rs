@@ -254,7 +254,9 @@ pub(super) fn is_hopeless(
     if let Some((fastest, _)) = m.bounds() {
         return is_hopeless(slo, &fastest, steps, patience);
     }
-    (slo.objectives().iter()).any(|objective| objective_is_hopeless(objective, m, steps, patience))
+    nobody_starts(m, steps)
+        || (slo.objectives().iter())
+            .any(|objective| objective_is_hopeless(objective, m, steps, patience))
 }
 
 /// Whether one objective cannot be met any more. This is asked every second, so a quantile counts

@@ -891,7 +891,7 @@ fn a_hold_is_left_early_only_when_it_is_hopeless_and_old_enough() {
 }
 
 #[test]
-fn a_level_that_nobody_more_can_start_at_is_failing() {
+fn a_level_that_nobody_more_can_start_at_is_failing_and_hopeless() {
     let mut table = StepTable::of_cycle(["login", "get"].map(str::to_owned), Some(1));
     table.started_by(1);
     // So many users are there in the first and the last second, and so many logins fail each
@@ -906,7 +906,13 @@ fn a_level_that_nobody_more_can_start_at_is_failing() {
             second.window.at_level = false;
             second.window.vus = if i == 0 { there.0 } else { there.1 };
         }
-        Slo::parse(["p99<2s"]).unwrap().is_failing(&hold.m, &table)
+        let slo = Slo::parse(["p99<2s"]).unwrap();
+        let is_failing = slo.is_failing(&hold.m, &table);
+        assert_eq!(
+            slo.is_hopeless(&hold.m, &table, Patience::Little),
+            is_failing
+        );
+        is_failing
     };
     assert!(failing(100, (0, 0), 6));
     assert!(

@@ -33,8 +33,8 @@ fn a_level_whose_logins_all_fail_is_left_early_and_says_why() {
             "name = 'p'\nslo = ['p99<1s']\n[target]\nurl = '{}'\n[scenario]\n\
              start = [{{ name = 'login', post = '/login' }}]\n\
              steps = [{{ name = 'home', get = '/' }}, {{ think = '200ms' }}]\n\
-             [search]\nstart-vus = 10\nmax-vus = 80\nbudget = '60s'\nhold-min = '4s'\n\
-             hold-max = '5s'\nsettle-max = '5s'\nreference-holds = false\n",
+             [search]\nstart-vus = 10\nmax-vus = 80\nbudget = '60s'\nhold-min = '15s'\n\
+             hold-max = '15s'\nsettle-max = '5s'\nreference-holds = false\n",
             target.url
         );
         fs::write(dir.path().join("p.toml"), profile).unwrap();
@@ -54,11 +54,6 @@ fn a_level_whose_logins_all_fail_is_left_early_and_says_why() {
             return Err(Starved(why));
         };
         let (end, reason) = (broke.end, &broke.reason);
-        if end == HoldEnd::Complete {
-            // On a busy machine users come in late, one by one: then nobody is kept out for five
-            // seconds in a row.
-            return Err(Starved(format!("not left early: {reason}")));
-        }
         assert_eq!(end, HoldEnd::LeftEarly, "{reason}");
         assert!(
             reason.contains("VUs could start: `login` failed"),
