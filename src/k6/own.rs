@@ -74,6 +74,8 @@ pub enum MetricRow {
 /// A part of the time of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Part {
+    /// From the request to the last byte of its answer, whatever that says.
+    Whole,
     /// Until there was a connection to make or to use.
     Blocked,
     /// Connecting.
@@ -90,6 +92,7 @@ impl Part {
     /// The part that a metric of k6 has.
     pub(super) fn of_metric(name: &str) -> Option<Self> {
         match name {
+            "http_req_duration" => Some(Self::Whole),
             "http_req_blocked" => Some(Self::Blocked),
             "http_req_connecting" => Some(Self::Connecting),
             "http_req_tls_handshaking" => Some(Self::TlsHandshaking),

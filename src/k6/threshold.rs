@@ -119,10 +119,6 @@ impl Selector {
             format!("{metric}{{{}}}", tags.join(","))
         }
     }
-
-    fn is_by_name(&self) -> bool {
-        matches!(self.tags.as_slice(), [(tag, _)] if tag == "name")
-    }
 }
 
 /// How values are counted in a row of this name, which an objective gives; `None` where that is the
@@ -160,14 +156,14 @@ pub(super) fn of_own(
     let name = selector.metric.as_str();
     let compared = (threshold.aggregation, sign(threshold)?, threshold.bound);
     let (what, sign, bound) = compared;
-    let is_plain = selector.tags.is_empty() || selector.is_by_name() && name.starts_with("http_");
+    let is_plain = selector.tags.is_empty();
     let (row, step, text) = match (name, own.kind_of(name)) {
         (_, Some(kind)) => {
             let step = selector.of(name);
             let (row, text) = of_kind(kind, &step, compared)?;
             (row, step, text)
         }
-        ("http_req_duration" | "http_req_failed" | "http_reqs", _) if !is_plain => {
+        ("http_req_failed" | "http_reqs", _) if !is_plain => {
             let step = selector.of(REQUESTS);
             let text = of_requests(name, &step, compared)?;
             (MetricRow::Requests, step, text)
@@ -217,7 +213,6 @@ type Compared = (Aggregation, &'static str, f64);
 /// Of requests or iterations in a row of their own.
 fn of_requests(metric: &str, row: &str, (what, sign, bound): Compared) -> Result<String, String> {
     match metric {
-        "http_req_duration" => Ok(format!("{}({row}){sign}{bound}ms", latency(what)?)),
         "http_req_failed" if what == Aggregation::Rate && sign == "==" && bound == 0.0 => {
             Ok(format!("errors({row})<=0%"))
         }

@@ -111,6 +111,7 @@ impl Desk<'_> {
                 (MetricRow::Part(part), Ok(came)) => {
                     let timings = &came.timings;
                     Ending::Completed(match part {
+                        Part::Whole => timings.duration(),
                         Part::Blocked => timings.blocked,
                         Part::Connecting => timings.connecting,
                         Part::TlsHandshaking => timings.tls_handshaking,
@@ -119,7 +120,7 @@ impl Desk<'_> {
                     })
                 }
                 // Whoever gets no answer waited for it; of the other parts nothing is known.
-                (MetricRow::Part(part), Err(_)) if part != Part::Waiting => continue,
+                (MetricRow::Part(part), Err(_)) if !is_of_whole(MetricRow::Part(part)) => continue,
                 _ => ending,
             };
             recorder.count(self.kind.first_row + row, ending);
@@ -142,5 +143,8 @@ impl Desk<'_> {
 
 /// Whether a row is about what goes on from the beginning of a request.
 fn is_of_whole(row: MetricRow) -> bool {
-    matches!(row, MetricRow::Requests | MetricRow::Part(Part::Waiting))
+    matches!(
+        row,
+        MetricRow::Requests | MetricRow::Part(Part::Whole | Part::Waiting)
+    )
 }
