@@ -239,7 +239,8 @@ fn sum(row: &str, (what, sign, bound): Compared) -> Result<String, String> {
     }
 }
 
-/// Of a metric of the script's own, or of its checks: how its values are counted, and the objective.
+/// Of a metric of the script's own, or of its checks: how its values are counted, and the
+/// objective.
 fn of_kind(
     kind: DeclaredKind,
     row: &str,
