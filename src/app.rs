@@ -22,6 +22,7 @@ mod populations;
 mod prepare;
 mod ramp;
 mod resume;
+mod scale;
 mod script;
 mod secrets;
 mod session;
@@ -114,6 +115,7 @@ fn is_to_print(command: &Command) -> bool {
         Command::Resume(args) => args.watch.format.is_some(),
         Command::Ramp(args) => args.watch.format.is_some(),
         Command::Compare(args) => args.format.is_some(),
+        Command::Scale(args) => args.format.is_some(),
         Command::Plan(_) | Command::Try(_) | Command::Completions(_) | Command::LocustPlugin => {
             true
         }
@@ -134,13 +136,14 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Ramp(args) => (args.watch.quiet, args.watch.format),
         Command::Report(args) => (false, args.format),
         Command::Compare(args) => (args.quiet, args.format),
+        Command::Scale(args) => (args.quiet, args.format),
         Command::Lab(args) => (args.quiet, None),
         _ => (false, None),
     };
     let mut terminal = Terminal::new(TermOptions {
         quiet,
         format: format.unwrap_or_default(),
-        parts: matches!(cli.command, Command::Compare(_)),
+        parts: matches!(cli.command, Command::Compare(_) | Command::Scale(_)),
         ..TermOptions::default()
     });
     let result = match cli.command {
@@ -148,6 +151,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Resume(args) => resume::resume(&args, &mut terminal),
         Command::Ramp(args) => ramp::ramp(&args, &mut terminal),
         Command::Compare(args) => compare::compare(&args, &mut terminal),
+        Command::Scale(args) => scale::scale(&args, &mut terminal),
         Command::Try(args) => look::look(&args, &mut terminal),
         Command::Plan(args) => outline(&args, &terminal),
         Command::Init(args) => written::write(&args, &terminal),
@@ -257,6 +261,10 @@ fn report(args: &ReportArgs, terminal: &Terminal) -> Result<Exit, CommandError> 
     }
     let comparison = store::read_comparison(&args.dir);
     if let Some(record) = comparison.map_err(|e| CommandError::new(Exit::Usage, e))? {
+        return again(args, &record, terminal);
+    }
+    let sizing = store::read_scale(&args.dir);
+    if let Some(record) = sizing.map_err(|e| CommandError::new(Exit::Usage, e))? {
         return again(args, &record, terminal);
     }
     let record = store::read_record(&args.dir).map_err(|e| CommandError::new(Exit::Usage, e))?;

@@ -6,6 +6,7 @@ mod init;
 mod lab;
 mod ramp;
 mod request;
+mod scale;
 mod worker;
 
 use std::net::SocketAddr;
@@ -22,6 +23,7 @@ pub use init::InitArgs;
 pub use lab::{Half, LabArgs};
 pub use ramp::RampArgs;
 pub use request::RequestArgs;
+pub use scale::ScaleArgs;
 pub use worker::WorkerArgs;
 
 /// Finds how many virtual users a service carries before it breaks its SLO.
@@ -98,6 +100,10 @@ pub enum Command {
     /// Compare runs: what changed, whether the evidence is sufficient, and what could explain it.
     #[command(after_help = compare::EXAMPLES)]
     Compare(CompareArgs),
+    /// Search a target at several sizes (1, 2, 4 units): what each carries, how that grows, and how
+    /// many are needed.
+    #[command(after_help = scale::EXAMPLES)]
+    Scale(ScaleArgs),
     /// Run one cycle of a single user and show the whole exchange: requests, responses, events,
     /// values, and how each step is judged.
     #[command(after_help = TRY_EXAMPLES)]
@@ -191,6 +197,9 @@ pub struct FindArgs {
     /// URL.
     #[arg(long)]
     pub url: Option<String>,
+    /// Size at which the target is brought up, for `{{ size }}` in the profile: 4, 0.5, 512m.
+    #[arg(long, value_name = "SIZE")]
+    pub size: Option<String>,
     /// What must hold, in quotes: 'p99<2s'; repeatable, replaces the profile's SLO.
     #[arg(long, value_name = "OBJECTIVE")]
     pub slo: Vec<String>,
@@ -457,6 +466,7 @@ impl FindArgs {
         let flags = self.connect.added_to(FindFlags::default());
         self.load.added_to(FindFlags {
             url: self.url.clone(),
+            size: self.size.clone(),
             slo: self.slo.clone(),
             min_vus: self.min_vus,
             max_vus: self.max_vus,

@@ -8,6 +8,8 @@ mod differences;
 mod gate;
 mod observed;
 mod run_estimate;
+pub mod scale;
+mod scale_gate;
 mod scaling;
 
 pub use gate::{Bound, Condition, GateError};

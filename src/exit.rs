@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use crate::record::{
     ChangeVerdict, CompareRecord, ComparedMetric, Ending, GateOutcome, LoadOutcome, RampEnding,
-    RunRecord,
+    RunRecord, ScaleRecord,
 };
 
 /// How the program ends. The numbers never change their meaning.
@@ -129,6 +129,21 @@ impl From<&CompareRecord> for Exit {
         } else {
             Self::Answer
         }
+    }
+}
+
+impl From<&ScaleRecord> for Exit {
+    /// Gates decide where there are any; else whether every size has a breakpoint.
+    fn from(record: &ScaleRecord) -> Self {
+        let gate = |outcome| record.gates.iter().any(|g| g.outcome == outcome);
+        if gate(GateOutcome::Failed) {
+            return Self::Gate;
+        }
+        let unknown = record.sizes.iter().any(|s| s.breakpoint.is_none());
+        if gate(GateOutcome::CannotSay) || (unknown && record.gates.is_empty()) {
+            return Self::Undecided;
+        }
+        Self::Answer
     }
 }
 

@@ -18,11 +18,11 @@ use std::fmt;
 
 pub use arguments::{check_arguments, variables};
 pub use blocked::blocked;
-pub use own::{Declared, DeclaredKind, MetricRow, OwnScript};
+pub use own::{Declared, DeclaredKind, MetricRow, OwnScript, Part};
 pub use said::said;
 pub use script::{LineOf, Runner, Script, ScriptError};
 pub use template::{Named, profile};
-pub use threshold::{ITERATION, ITERATION_DURATION};
+pub use threshold::{ITERATION, ITERATION_DURATION, Selector, row_of};
 pub use users::{ScriptUsers, Size, shares, users};
 
 /// The function of a script that is run when nothing else is said.

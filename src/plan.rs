@@ -18,6 +18,7 @@ mod reset;
 mod safety;
 mod search;
 mod series;
+mod size;
 mod target;
 mod value;
 
@@ -146,6 +147,8 @@ pub struct TargetPlan {
     pub kind: TargetKind,
     /// Folder in which the commands run.
     pub dir: PathBuf,
+    /// The size that it has, which the commands are told.
+    pub size: Option<String>,
     /// Command that brings it up.
     pub up: Option<String>,
     /// Command that brings it back to a fresh state.
@@ -182,6 +185,11 @@ pub struct TargetPlan {
 }
 
 impl TargetPlan {
+    /// Where the commands run, and the size that they are told.
+    pub fn place(&self) -> (&Path, Option<&str>) {
+        (&self.dir, self.size.as_deref())
+    }
+
     /// The monitors of what a reset brings back when it is dead.
     pub fn revived(&self) -> Vec<String> {
         self.restarts.iter().map(|r| r.monitor.clone()).collect()
@@ -251,6 +259,8 @@ impl Plan {
         flags: &FindFlags,
         info: Option<&ScriptInfo>,
     ) -> Result<Self, PlanError> {
+        let sized = size::filled(profile, flags)?;
+        let profile = sized.as_ref().map(|s| &s.profile);
         let source = profile.map(|p| &*p.source);
         let mut engine = engine::resolve(profile, flags, &Reader { source })?;
         request::check(profile, flags, engine.facts())?;
@@ -278,6 +288,7 @@ impl Plan {
             excerpts,
             ..plan
         };
+        plan.target.size = sized.as_ref().and_then(|s| s.label.clone());
         plan.note_thresholds(profile, flags, script);
         plan.target.connect.insecure |= script.is_some_and(|script| script.own.insecure);
         Ok(plan)
@@ -289,6 +300,8 @@ impl Plan {
     /// # Errors
     /// When a value is impossible.
     pub fn ahead(profile: Option<&Profile>, flags: &FindFlags) -> Result<Option<Ahead>, PlanError> {
+        let sized = size::filled(profile, flags)?;
+        let profile = sized.as_ref().map(|s| &s.profile);
         let reader = Reader {
             source: profile.map(|p| &*p.source),
         };

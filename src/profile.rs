@@ -7,9 +7,11 @@ pub mod builtin;
 mod error;
 pub mod llm;
 mod most;
+mod size;
 pub mod template;
 
 pub use error::{Place, ProfileError, Source, nearest};
+pub use size::Instances;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -112,6 +114,8 @@ pub struct TargetSpec {
     pub url: Option<Spanned<String>>,
     /// Use the demo target that is built in.
     pub demo: Option<Spanned<bool>>,
+    /// The size it is brought up at, for `{{ size }}`.
+    pub size: Option<Spanned<String>>,
     /// Command that brings the target up.
     pub up: Option<Spanned<String>>,
     /// Command that brings it back to a fresh state between two probes.
@@ -231,6 +235,8 @@ pub struct SearchSection {
 pub struct MonitorSpec {
     /// The name in objectives (`gateway.oom_kills==0`) and charts.
     pub name: Option<Spanned<String>>,
+    /// How many of it there are: a number, or `{{ size }}`.
+    pub instances: Option<Spanned<Instances>>,
     /// Name of a container.
     pub docker: Option<Spanned<String>>,
     /// File that holds a process id.

@@ -16,6 +16,7 @@ mod plateau;
 mod probe;
 mod ramp;
 mod readings;
+mod scale;
 mod verdict;
 
 pub use band::{Band, CurvePoint};
@@ -36,6 +37,10 @@ pub use probe::{
 pub use ramp::{
     Breach, RAMP_SCHEMA_VERSION, READING_S, RampEnding, RampRecord, RampSecond, ReferenceRun,
     StageRecord, StageSpan,
+};
+pub use scale::{
+    Cost, Reach, SCALE_SCHEMA_VERSION, ScaleLaw, ScaleRecord, ScaleRun, ScaleSize, ScaleTarget,
+    SizeUnitRecord,
 };
 pub use verdict::Verdict;
 

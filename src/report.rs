@@ -4,7 +4,7 @@
 //! again from a recorded run, next year, in a new format.
 
 use crate::measure::LevelUnit;
-use crate::record::{CompareRecord, RampRecord, RunRecord};
+use crate::record::{CompareRecord, RampRecord, RunRecord, ScaleRecord};
 
 mod chart;
 mod compare;
@@ -21,6 +21,8 @@ mod markdown;
 mod output_format;
 mod page;
 mod ramp;
+mod scale;
+mod scale_format;
 mod streamed;
 mod summary;
 mod table;
@@ -34,6 +36,8 @@ pub use github::MOST_SUMMARY_BYTES;
 pub use output_format::OutputFormat;
 pub use ramp::summary as ramp_summary;
 pub(crate) use ramp::{from_to, headline as ramp_headline, stages_text};
+pub use scale::summary as scale_summary;
+pub use scale_format::ScaleFormat;
 pub use summary::summary;
 pub(crate) use view::{error_text, headline, observed_text, span};
 
@@ -416,6 +420,14 @@ pub fn read_ramp(json: &[u8]) -> Result<RampRecord, ReportError> {
 /// As [`read`].
 pub fn read_comparison(json: &[u8]) -> Result<CompareRecord, ReportError> {
     json::read_comparison(json)
+}
+
+/// Reads the record of a sizing back from `scale.json`.
+///
+/// # Errors
+/// As [`read`].
+pub fn read_scale(json: &[u8]) -> Result<ScaleRecord, ReportError> {
+    json::read_scale(json)
 }
 
 /// One probe as one line of JSON without the line's end, for the file that survives a crash.

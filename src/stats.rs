@@ -10,6 +10,7 @@ pub mod normal;
 pub mod permutation;
 pub mod queue;
 pub mod ratio;
+pub mod scaling;
 mod spread;
 pub mod tail;
 pub mod trend;

@@ -16,8 +16,8 @@ use jiff::Timestamp;
 use crate::bounded;
 use crate::journal::{self, Entry, Head, Journal, JournalError};
 use crate::measure::LevelUnit;
-use crate::record::{CompareRecord, RampRecord, RunRecord, StageRecord};
-use crate::report::{self, CompareFormat, Format, RampFormat, Recorded, ReportError};
+use crate::record::{CompareRecord, RampRecord, RunRecord, ScaleRecord, StageRecord};
+use crate::report::{self, CompareFormat, Format, RampFormat, Recorded, ReportError, ScaleFormat};
 
 mod folder;
 pub mod seen_marks;
@@ -31,6 +31,10 @@ const JOURNAL: &str = "journal.jsonl";
 const STAGES: &str = "stages.jsonl";
 /// How the folders of ramps begin; those of searches begin with the year.
 const RAMP: &str = "ramp-";
+/// What a sizing was asked and which searches were begun.
+const SCALE_LOG: &str = "scale.jsonl";
+/// The folder of sizings: each has a folder, and its runs lie where those of their profile do.
+const SCALE: &str = "scale";
 /// The folder of comparisons: of no one profile.
 const COMPARISONS: &str = "comparisons";
 /// How often a folder that is in use is tried again, and how long after.
@@ -213,6 +217,57 @@ impl Store {
     /// As [`Store::create`].
     pub fn create_ramp(out: &Path, profile: &str, started: Timestamp) -> Result<Self, StoreError> {
         Self::new(out, profile, RAMP, started, STAGES)
+    }
+
+    /// The folder of a sizing: `out/scale/<UTC time>/`, with the first line of its journal.
+    ///
+    /// # Errors
+    /// As [`Store::create`].
+    pub fn create_scale(out: &Path, head: &[u8], started: Timestamp) -> Result<Self, StoreError> {
+        let mut store = Self::new(out, SCALE, "", started, SCALE_LOG)?;
+        store.append(head.to_owned())?;
+        Ok(store)
+    }
+
+    /// Whether a folder is that of a sizing.
+    pub fn is_scale(dir: &Path) -> bool {
+        dir.join(SCALE_LOG).is_file()
+    }
+
+    /// The folder of a sizing that was cut off, with the whole lines of its journal.
+    ///
+    /// # Errors
+    /// When it cannot be read, or another process writes to it.
+    pub fn reopen_scale(dir: &Path) -> Result<(Self, Vec<String>), StoreError> {
+        let failed = |source| StoreError::Read {
+            path: dir.join(SCALE_LOG),
+            source,
+        };
+        let opened = Folder::open(dir).and_then(|f| f.reopen(SCALE_LOG).map(|file| (f, file)));
+        let (folder, mut file) = opened.map_err(failed)?;
+        lock(&file, dir)?;
+        let mut bytes = bounded::record(&mut file).map_err(failed)?;
+        let whole = bytes.iter().rposition(|b| *b == b'\n').map_or(0, |i| i + 1);
+        bytes.truncate(whole);
+        let text = String::from_utf8_lossy(&bytes);
+        let lines = text.lines().map(str::to_owned).collect();
+        let mut store = Self {
+            folder,
+            journal: SCALE_LOG,
+            file,
+            written: whole,
+            lines: bytes,
+        };
+        store.repair()?;
+        Ok((store, lines))
+    }
+
+    /// Adds a line to the journal of a sizing. What cannot be written now is written with the next
+    /// one; a search that is not noted is only made again.
+    pub fn append_line(&mut self, line: Option<Vec<u8>>) {
+        if let Some(line) = line {
+            let _ = self.append(line);
+        }
     }
 
     fn new(
@@ -448,6 +503,14 @@ pub fn read_ramp(path: &Path) -> Result<Option<RampRecord>, StoreError> {
 pub fn read_comparison(path: &Path) -> Result<Option<CompareRecord>, StoreError> {
     let name = CompareFormat::Json.file_name();
     read_one(path, name, report::read_comparison)
+}
+
+/// The sizing in a folder, or in a `scale.json` itself; `None` where it is none.
+///
+/// # Errors
+/// When it is one that this program cannot read.
+pub fn read_scale(path: &Path) -> Result<Option<ScaleRecord>, StoreError> {
+    read_one(path, ScaleFormat::Json.file_name(), report::read_scale)
 }
 
 /// Makes `out/comparisons/<UTC time>/` and writes every report of a comparison into it.

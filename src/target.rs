@@ -75,7 +75,7 @@ impl Target {
         let target = plan.target.clone();
         let mut said = Vec::new();
         if let Some(command) = &target.up {
-            let printed = run_command(command, &target.dir, target.up_timeout).await?;
+            let printed = run_command(command, target.place(), target.up_timeout).await?;
             said.push(("up", printed));
         }
         let (url, demo) = match &target.kind {
@@ -148,7 +148,7 @@ impl Target {
                 reset::flush(flush, &plan.allowed, plan.reset_timeout).await?;
             }
             if let Some(command) = &plan.reset {
-                let printed = run_command(command, &plan.dir, plan.reset_timeout).await?;
+                let printed = run_command(command, plan.place(), plan.reset_timeout).await?;
                 let mut said = said.lock().unwrap_or_else(PoisonError::into_inner);
                 said.push(("reset", printed));
             }
@@ -163,7 +163,7 @@ impl Target {
     /// As [`Target::down`].
     pub async fn clear(plan: &TargetPlan) -> Result<(), TargetError> {
         if let (Some(_), Some(command)) = (&plan.up, &plan.down) {
-            run_command(command, &plan.dir, plan.up_timeout).await?;
+            run_command(command, plan.place(), plan.up_timeout).await?;
         }
         Ok(())
     }
@@ -174,7 +174,7 @@ impl Target {
     /// When the profile's command fails or takes too long.
     pub async fn down(self) -> Result<(), TargetError> {
         if let Some(command) = &self.plan.down {
-            run_command(command, &self.plan.dir, self.plan.up_timeout).await?;
+            run_command(command, self.plan.place(), self.plan.up_timeout).await?;
         }
         if let Some(demo) = self.demo {
             demo.lock().await.stop().await;

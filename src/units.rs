@@ -3,7 +3,11 @@
 //! One parser each for the profile, the flags and the SLO grammar, so that a unit means the same
 //! everywhere.
 
+mod size;
+
 use std::time::Duration;
+
+pub use size::{Size, SizeUnit};
 
 /// Why a quantity could not be read; fits after "cannot read ...: ".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

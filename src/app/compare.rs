@@ -188,14 +188,14 @@ fn repeated(
 }
 
 /// What ended searches in turn before the last of them.
-struct Stop {
-    exit: Exit,
-    why: String,
+pub(super) struct Stop {
+    pub(super) exit: Exit,
+    pub(super) why: String,
 }
 
 impl Stop {
     /// What the record of a search says of those that were to come.
-    fn of(record: &RunRecord, place: &str) -> Option<Self> {
+    pub(super) fn of(record: &RunRecord, place: &str) -> Option<Self> {
         let answer = &record.answer;
         match answer.ending {
             Ending::Interrupted => Some(Self::interrupted()),
@@ -224,7 +224,7 @@ impl Stop {
         }
     }
 
-    fn failed(refusal: &CommandError, place: &str) -> Self {
+    pub(super) fn failed(refusal: &CommandError, place: &str) -> Self {
         Self {
             exit: refusal.exit,
             why: format!(
@@ -234,7 +234,7 @@ impl Stop {
         }
     }
 
-    fn interrupted() -> Self {
+    pub(super) fn interrupted() -> Self {
         Self {
             exit: Exit::Interrupted,
             why: "interrupted".to_owned(),

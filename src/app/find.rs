@@ -1,6 +1,6 @@
 //! One run of `find`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
@@ -46,13 +46,30 @@ pub(super) async fn search(
     signals: &Signals,
     observers: &mut Observers<'_>,
 ) -> Result<(RunRecord, PathBuf), CommandError> {
+    search_as(ready, None, &mut |_| (), signals, observers).await
+}
+
+/// The same as another command line than what was typed, by which it can be resumed; the folder is
+/// told before anything is sent.
+pub(super) async fn search_as(
+    ready: Ready,
+    command: Option<Vec<String>>,
+    begun_in: &mut (dyn FnMut(&Path) + Send),
+    signals: &Signals,
+    observers: &mut Observers<'_>,
+) -> Result<(RunRecord, PathBuf), CommandError> {
     let began = Timestamp::now();
-    let head = head(&ready.plan, began);
+    let mut head = head(&ready.plan, began);
+    if let Some(command) = &command {
+        head.command.clone_from(command);
+    }
     let store = Store::create(&ready.plan.out, &head, began)
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
     begun::remember(&store, observers.terminal());
+    begun_in(store.dir());
     let mut run = FindRun {
         ready: &ready,
+        command,
         past: ResumeState::default(),
     };
     load_run::all_of(&mut run, began, signals, store, observers).await
@@ -66,7 +83,11 @@ pub(super) async fn search_on(
     signals: &Signals,
     observers: &mut Observers<'_>,
 ) -> Result<RunRecord, CommandError> {
-    let mut run = FindRun { ready, past };
+    let mut run = FindRun {
+        ready,
+        command: None,
+        past,
+    };
     let now = Timestamp::now();
     let (record, _) = load_run::all_of(&mut run, now, signals, store, observers).await?;
     Ok(record)
@@ -89,6 +110,8 @@ fn head(plan: &Plan, began: Timestamp) -> Head {
 /// One search, from its beginning or from where it was cut off.
 struct FindRun<'a> {
     ready: &'a Ready,
+    /// What it is recorded as, where that was not typed.
+    command: Option<Vec<String>>,
     past: ResumeState,
 }
 
@@ -109,8 +132,9 @@ impl LoadRun for FindRun<'_> {
     ) -> RunRecord {
         let past = std::mem::take(&mut self.past);
         let mut spec = run_spec(self.ready, session);
-        if let Some(head) = &past.head {
-            spec.plan.command.clone_from(&head.command);
+        let then = past.head.as_ref().map(|head| &head.command);
+        if let Some(command) = then.or(self.command.as_ref()) {
+            spec.plan.command.clone_from(command);
         }
         observers.on(&started(&spec));
         let mut environment = LiveEnvironment::new(&session.hub, target, Some(store));
@@ -131,7 +155,11 @@ impl LoadRun for FindRun<'_> {
             let message = format!("{}. Results so far are kept", why.reason);
             return Err(CommandError::new(Exit::from(why.ending), message));
         }
-        Ok(not_up(self.ready, why, began))
+        let mut record = not_up(self.ready, why, began);
+        if let Some(command) = &self.command {
+            record.plan.command.clone_from(command);
+        }
+        Ok(record)
     }
 
     fn finished(record: &RunRecord) -> Event {

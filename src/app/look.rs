@@ -241,6 +241,7 @@ async fn at_script(
     let (went, ()) = tokio::join!(look, show);
     let went = went.map_err(|e| match e {
         EngineError::Unfit(why) => CommandError::new(Exit::Usage, why),
+        EngineError::Aborted(why) => CommandError::new(Exit::Gate, why),
         other => CommandError::new(Exit::Failure, other),
     })?;
     Ok(told(&went, args.vu, target, terminal))

@@ -108,6 +108,7 @@ pub(super) fn prepare_ramp(
     // A ramp has no interval, so nothing of it can be a gate.
     plan.required = None;
     plan.pace_per_s = stages.pace_per_s();
+    plan.engine.facts_mut().follows_stages();
     let ready = ready(plan, host, |too_high| TooHigh {
         less: format!("stages of {} VUs at most", too_high.highest.get()),
         ..too_high

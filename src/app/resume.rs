@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::Parser as _;
 
 use super::prepare::{self, Ready};
-use super::{CommandError, Exit, another, begun, consent, find, load_run, plans};
+use super::{CommandError, Exit, another, begun, consent, find, load_run, plans, scale};
 use crate::cli::{Cli, Command, FindArgs, RequestArgs, ResumeArgs};
 use crate::excerpt;
 use crate::journal::{self, Head, Journal};
@@ -19,6 +19,9 @@ use crate::term::Terminal;
 pub(super) fn resume(args: &ResumeArgs, terminal: &mut Terminal) -> Result<Exit, CommandError> {
     let args = &from_here(args);
     let dir = std::fs::canonicalize(&args.dir).unwrap_or_else(|_| args.dir.clone());
+    if Store::is_scale(&dir) {
+        return scale::go_on(&dir, args, terminal);
+    }
     let (store, journal) = Store::reopen(&dir).map_err(|e| CommandError::new(Exit::Usage, e))?;
     if journal.torn {
         terminal.warning(
@@ -75,7 +78,7 @@ fn absolute(file: &Path) -> PathBuf {
     std::path::absolute(file).unwrap_or_else(|_| file.to_owned())
 }
 
-fn past(journal: Journal) -> ResumeState {
+pub(super) fn past(journal: Journal) -> ResumeState {
     ResumeState {
         head: Some(journal.head),
         entries: journal.entries,
@@ -244,9 +247,9 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, CommandError> {
     }
     let mut variables = find.load.k6_env.iter().chain(&find.load.script.env);
     if variables.any(|pair| pair.contains(MASKED)) {
-        let message = "a variable for the script may have been a secret and is not recorded; to be \
-            able to resume, take it from the environment, as in `-e 'TOKEN={{ env.TOKEN }}'`, or \
-            use `env` (for k6 itself `arguments`) in the profile's [engine]";
+        let message = "a variable for the script may have been a secret and is not recorded; give \
+            all of them again (`breakpoint resume DIR -e NAME=VALUE`), or take them from the \
+            environment the next time, as in `-e 'TOKEN={{ env.TOKEN }}'`";
         return Err(CommandError::new(Exit::Usage, message));
     }
     take(&mut find.budget, args.budget.as_ref());

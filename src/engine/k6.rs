@@ -477,7 +477,9 @@ async fn record(
     slices: UnboundedSender<Slice>,
 ) {
     while let Some(batch) = events.recv().await {
-        batch.into_iter().for_each(|event| fold.add(event));
+        for event in batch {
+            fold.add(event);
+        }
         while let Some(slice) = fold.close() {
             // Without a receiver the run is over.
             if slices.send(slice).is_err() {

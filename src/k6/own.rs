@@ -61,6 +61,43 @@ pub enum MetricRow {
     PassIsOne,
     /// The reverse: the metric counts what goes wrong.
     PassIsZero,
+    /// A pass for each one that is added: their rate is the sum per second.
+    Sum,
+    /// Requests that have the tags.
+    Requests,
+    /// A part of the time of requests.
+    Part(Part),
+    /// Iterations that have the tags.
+    Iterations,
+}
+
+/// A part of the time of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Part {
+    /// Until there was a connection to make or to use.
+    Blocked,
+    /// Connecting.
+    Connecting,
+    /// The handshake of TLS.
+    TlsHandshaking,
+    /// From the request to the first byte of its answer.
+    Waiting,
+    /// From there to the last byte.
+    Receiving,
+}
+
+impl Part {
+    /// The part that a metric of k6 has.
+    pub(super) fn of_metric(name: &str) -> Option<Self> {
+        match name {
+            "http_req_blocked" => Some(Self::Blocked),
+            "http_req_connecting" => Some(Self::Connecting),
+            "http_req_tls_handshaking" => Some(Self::TlsHandshaking),
+            "http_req_waiting" => Some(Self::Waiting),
+            "http_req_receiving" => Some(Self::Receiving),
+            _ => None,
+        }
+    }
 }
 
 impl OwnScript {

@@ -139,6 +139,13 @@ impl Script {
     }
 
     fn read_thresholds(&mut self, options: &Options, runner: Runner, line_of: &LineOf<'_>) {
+        if runner == Runner::Own && options.thresholds.iter().any(|one| one.aborts) {
+            self.notes.push(
+                "`abortOnFail` of the script's thresholds ends nothing: a search judges each level \
+                 and goes on with a lower one, and a ramp goes on to its end"
+                    .to_owned(),
+            );
+        }
         for (count, watched) in options.thresholds.iter().enumerate() {
             if count == MOST_THRESHOLDS {
                 let why =
@@ -147,10 +154,9 @@ impl Script {
                 return;
             }
             let threshold = &watched.threshold;
-            let kind = self.own.kind_of(&threshold.metric);
-            let read = match kind.filter(|_| runner == Runner::Own && threshold.tags.is_empty()) {
-                Some(kind) => threshold::of_own(threshold, kind, &mut self.metrics),
-                None => threshold::objective(threshold),
+            let read = match runner {
+                Runner::Own => threshold::of_own(threshold, &self.own, &mut self.metrics),
+                Runner::K6 => threshold::objective(threshold),
             };
             match read {
                 Ok(objective) => {

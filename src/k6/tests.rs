@@ -1,4 +1,5 @@
 use super::*;
+use crate::slo::Slo;
 
 fn script(json: &str) -> Script {
     Script::of_json(json.as_bytes(), Runner::K6).unwrap_or_else(|e| panic!("{e}"))
@@ -332,4 +333,162 @@ fn what_k6_says_is_told_as_lines_without_its_log_around_it() {
     let lines = said(many.as_bytes());
     assert_eq!((lines.len(), lines[11].len()), (12, 300));
     assert!(said(b"\xff msg=\"\\").len() <= 1);
+}
+
+fn own() -> OwnScript {
+    let of = |name: &str, kind| Declared {
+        name: name.to_owned(),
+        kind,
+    };
+    OwnScript {
+        metrics: vec![
+            of("login_time", DeclaredKind::Trend),
+            of("wrong", DeclaredKind::Rate),
+            of("orders", DeclaredKind::Counter),
+            of("queue", DeclaredKind::Gauge),
+        ],
+        ..OwnScript::default()
+    }
+}
+
+/// The objective of a threshold of a script that this program runs, and its row.
+fn of_own(metric: &str, expression: &str) -> Result<(String, Vec<(String, MetricRow)>), String> {
+    let read = breakpoint_script::threshold::threshold(metric, expression);
+    let mut rows = Vec::new();
+    let read = read.map_err(|error| error.to_string())?;
+    Ok((threshold::of_own(&read, &own(), &mut rows)?, rows))
+}
+
+#[test]
+fn thresholds_of_a_script_run_here_are_about_any_tags_and_parts() {
+    for (metric, expression, wanted, row) in [
+        (
+            "http_req_duration{role:user}",
+            "p(95)<500",
+            "p95(requests{role:user})<500ms",
+            MetricRow::Requests,
+        ),
+        (
+            "http_req_duration{ role:user, method:GET }",
+            "avg<9",
+            "avg(requests{role:user,method:GET})<9ms",
+            MetricRow::Requests,
+        ),
+        (
+            "http_req_failed{scenario:users}",
+            "rate==0",
+            "errors(requests{scenario:users})<=0%",
+            MetricRow::Requests,
+        ),
+        (
+            "http_reqs{status:200}",
+            "rate>5",
+            "rps(requests{status:200})>5",
+            MetricRow::Requests,
+        ),
+        (
+            "http_reqs{status:500}",
+            "count==0",
+            "rps(requests{status:500})<=0",
+            MetricRow::Requests,
+        ),
+        (
+            "http_req_duration{url:http://a/?b<c}",
+            "max<9",
+            "max(requests{url:http://a/?b<c})<9ms",
+            MetricRow::Requests,
+        ),
+        (
+            "http_req_waiting",
+            "p(99)<9",
+            "p99(http_req_waiting)<9ms",
+            MetricRow::Part(Part::Waiting),
+        ),
+        (
+            "http_req_connecting{name:a}",
+            "max<9",
+            "max(http_req_connecting{name:a})<9ms",
+            MetricRow::Part(Part::Connecting),
+        ),
+        (
+            "iteration_duration{scenario:users}",
+            "med<9",
+            "p50(iteration_duration{scenario:users})<9ms",
+            MetricRow::Time,
+        ),
+        (
+            "group_duration{group:::login}",
+            "p(90)<9",
+            "p90(group_duration{group:::login})<9ms",
+            MetricRow::Time,
+        ),
+        (
+            "checks{check:it is there}",
+            "rate>0.9",
+            "errors(checks{check:itisthere})<10%",
+            MetricRow::PassIsOne,
+        ),
+        (
+            "login_time{role:user}",
+            "p(90)<9",
+            "p90(login_time{role:user})<9ms",
+            MetricRow::Time,
+        ),
+        (
+            "wrong{role:user}",
+            "rate<0.1",
+            "errors(wrong{role:user})<10%",
+            MetricRow::PassIsZero,
+        ),
+        ("orders", "rate<9", "rps(orders)<9", MetricRow::Sum),
+        ("orders", "count<1", "rps(orders)<=0", MetricRow::Sum),
+        ("queue", "value<=5", "max(queue)<=5ms", MetricRow::Time),
+    ] {
+        let (objective, rows) = of_own(metric, expression).unwrap();
+        assert_eq!(objective, wanted);
+        let [(name, counted)] = rows.as_slice() else {
+            panic!("{metric}: {rows:?}");
+        };
+        assert_eq!(*counted, row, "{metric}");
+        let asked = Slo::parse([wanted]).unwrap();
+        let asked = asked.objectives()[0].step().unwrap();
+        assert_eq!(row_of(&own(), asked).unwrap(), row, "{name} {asked}");
+    }
+    for (metric, expression, wanted) in [
+        ("http_req_duration{name:a}", "p(95)<5", "p95(a)<5ms"),
+        ("iterations", "rate>3", "rps(iteration)>3"),
+    ] {
+        let plain = of_own(metric, expression);
+        assert_eq!(plain, Ok((wanted.to_owned(), Vec::new())));
+    }
+}
+
+#[test]
+fn what_no_search_can_hold_a_threshold_to_is_told_with_its_reason() {
+    for (metric, expression, why) in [
+        ("orders", "count>10", "a total grows with the time"),
+        (
+            "http_reqs{role:user}",
+            "count<10",
+            "a total grows with the time",
+        ),
+        ("queue", "value>5", "only their largest value"),
+        ("http_req_sending", "avg<5", "use http_req_waiting"),
+        ("data_sent", "rate<5", "bytes on the wire"),
+        ("nothing{a:b}", "avg<5", "is not a metric"),
+    ] {
+        let told = of_own(metric, expression).unwrap_err();
+        assert!(told.contains(why), "{metric}: {told}");
+    }
+    let aborting =
+        r#"{"thresholds": {"http_req_duration": [{"threshold": "p(95)<5", "abortOnFail": true}]}}"#;
+    for (runner, is_told) in [(Runner::Own, true), (Runner::K6, false)] {
+        let script = Script::of_json(aborting.as_bytes(), runner).unwrap();
+        assert_eq!(script.objectives, ["p95<5ms"]);
+        let told = script
+            .notes
+            .iter()
+            .any(|note| note.contains("`abortOnFail`"));
+        assert_eq!(told, is_told, "{:?}", script.notes);
+    }
 }

@@ -4,13 +4,16 @@ use std::fmt::Write as _;
 
 use breakpoint_script::threshold::{Aggregation, Operator, Threshold};
 
-use super::{DeclaredKind, MetricRow};
+use super::{DeclaredKind, MetricRow, OwnScript, Part};
 use crate::slo::Slo;
 
 /// The kind that stands for a pass of the user's function.
 pub const ITERATION: &str = "iteration";
 /// k6's metric of such passes, sleeps included.
 pub const ITERATION_DURATION: &str = "iteration_duration";
+
+/// The row of all requests.
+const REQUESTS: &str = "requests";
 
 /// What of a metric's values is compared.
 #[derive(Debug, Clone, Copy)]
@@ -67,26 +70,202 @@ pub(super) fn objective(threshold: &Threshold) -> Result<String, String> {
     checked(&text, step)
 }
 
-/// The objective's text for a threshold on a metric of the script's own, or on its checks, whose
-/// values are counted in a row of that name: what passes and what does not, or times. `rows` has
-/// how each is counted, which no second threshold changes.
+/// Which values of a metric a row has: `http_req_waiting{role:user}`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Selector {
+    /// The metric.
+    pub metric: String,
+    tags: Vec<(String, String)>,
+}
+
+impl Selector {
+    /// Reads one; `None` where the tags cannot be read.
+    pub fn read(text: &str) -> Option<Self> {
+        let bare = |text: &str| text.trim().trim_matches(['"', '\'']).to_owned();
+        let Some((metric, tags)) = text.split_once('{') else {
+            return Some(Self {
+                metric: text.trim().to_owned(),
+                tags: Vec::new(),
+            });
+        };
+        let tags = tags.trim_end().strip_suffix('}')?;
+        let pair = |part: &str| {
+            let (tag, value) = part.split_once(':')?;
+            Some((bare(tag), bare(value))).filter(|(tag, _)| !tag.is_empty())
+        };
+        let tags: Option<Vec<(String, String)>> = match tags.trim() {
+            "" => Some(Vec::new()),
+            tags => tags.split(',').map(pair).collect(),
+        };
+        Some(Self {
+            metric: metric.trim().to_owned(),
+            tags: tags?,
+        })
+    }
+
+    /// Whether values are among these of which `has` says whether a tag of them has a value.
+    pub fn takes(&self, has: impl Fn(&str, &str) -> bool) -> bool {
+        self.tags.iter().all(|(tag, value)| has(tag, value))
+    }
+
+    /// The same of another metric, as the name of a row.
+    fn of(&self, metric: &str) -> String {
+        let tags: Vec<String> = (self.tags.iter())
+            .map(|(tag, value)| format!("{tag}:{value}"))
+            .collect();
+        if tags.is_empty() {
+            metric.to_owned()
+        } else {
+            format!("{metric}{{{}}}", tags.join(","))
+        }
+    }
+
+    fn is_by_name(&self) -> bool {
+        matches!(self.tags.as_slice(), [(tag, _)] if tag == "name")
+    }
+}
+
+/// How values are counted in a row of this name, which an objective gives; `None` where that is the
+/// name of requests.
+pub fn row_of(own: &OwnScript, name: &str) -> Option<MetricRow> {
+    let selector = Selector::read(name)?;
+    let has_tags = !selector.tags.is_empty();
+    let metric = selector.metric.as_str();
+    match (metric, own.kind_of(metric)) {
+        (REQUESTS, _) if has_tags => Some(MetricRow::Requests),
+        (ITERATION, _) if has_tags => Some(MetricRow::Iterations),
+        ("checks", _) => Some(MetricRow::PassIsOne),
+        (_, Some(DeclaredKind::Trend | DeclaredKind::Gauge)) => Some(MetricRow::Time),
+        (_, Some(DeclaredKind::Rate)) => Some(MetricRow::PassIsZero),
+        (_, Some(DeclaredKind::Counter)) => Some(MetricRow::Sum),
+        (_, None) => Part::of_metric(metric).map(MetricRow::Part),
+    }
+}
+
+/// The objective's text for a threshold of a script that this program runs itself. Values with
+/// tags, of the script's own metrics and of parts of a request are counted in a row of their own;
+/// `rows` has how each is counted, which no second threshold changes.
 ///
 /// # Errors
 /// Why there is none.
 pub(super) fn of_own(
     threshold: &Threshold,
-    kind: DeclaredKind,
+    own: &OwnScript,
     rows: &mut Vec<(String, MetricRow)>,
 ) -> Result<String, String> {
-    let (metric, what) = (threshold.metric.as_str(), threshold.aggregation);
-    let (sign, bound) = (sign(threshold)?, threshold.bound);
-    let (row, text) = match kind {
-        DeclaredKind::Trend => {
-            let text = format!("{}({metric}){sign}{bound}ms", latency(what)?);
-            (MetricRow::Time, text)
+    let selector = Selector {
+        metric: threshold.metric.clone(),
+        tags: threshold.tags.clone(),
+    };
+    let name = selector.metric.as_str();
+    let compared = (threshold.aggregation, sign(threshold)?, threshold.bound);
+    let (what, sign, bound) = compared;
+    let is_plain = selector.tags.is_empty() || selector.is_by_name() && name.starts_with("http_");
+    let (row, step, text) = match (name, own.kind_of(name)) {
+        (_, Some(kind)) => {
+            let step = selector.of(name);
+            let (row, text) = of_kind(kind, &step, compared)?;
+            (row, step, text)
         }
+        ("http_req_duration" | "http_req_failed" | "http_reqs", _) if !is_plain => {
+            let step = selector.of(REQUESTS);
+            let text = of_requests(name, &step, compared)?;
+            (MetricRow::Requests, step, text)
+        }
+        ("iterations", _) if !is_plain => {
+            let step = selector.of(ITERATION);
+            let text = of_requests(name, &step, compared)?;
+            (MetricRow::Iterations, step, text)
+        }
+        _ => match Part::of_metric(name) {
+            Some(part) => {
+                let step = selector.of(name);
+                let text = format!("{}({step}){sign}{bound}ms", latency(what)?);
+                (MetricRow::Part(part), step, text)
+            }
+            None => return objective(threshold).map_err(|why| of_unmeasured(name, why)),
+        },
+    };
+    let text = checked(&text, Some(&step))?;
+    match rows.iter().find(|(name, _)| *name == step) {
+        Some((_, known)) if *known == row => {}
+        Some(_) => return Err("it has thresholds in both directions".to_owned()),
+        None => rows.push((step, row)),
+    }
+    Ok(text)
+}
+
+/// Why a metric of k6 is not measured.
+fn of_unmeasured(name: &str, why: String) -> String {
+    match name {
+        "http_req_sending" => {
+            "the kernel takes a request at once, and nobody sees when it was sent; use \
+             http_req_waiting"
+                .to_owned()
+        }
+        "data_sent" | "data_received" => {
+            "bytes on the wire are not counted; watch those of the target's host with a [[monitor]]"
+                .to_owned()
+        }
+        _ => why,
+    }
+}
+
+/// What is compared, how, and with which number.
+type Compared = (Aggregation, &'static str, f64);
+
+/// Of requests or iterations in a row of their own.
+fn of_requests(metric: &str, row: &str, (what, sign, bound): Compared) -> Result<String, String> {
+    match metric {
+        "http_req_duration" => Ok(format!("{}({row}){sign}{bound}ms", latency(what)?)),
+        "http_req_failed" if what == Aggregation::Rate && sign == "==" && bound == 0.0 => {
+            Ok(format!("errors({row})<=0%"))
+        }
+        "http_req_failed" if what == Aggregation::Rate => {
+            Ok(format!("errors({row}){sign}{}", percent(bound)))
+        }
+        _ => sum(row, (what, sign, bound)),
+    }
+}
+
+/// Of something that is counted: a search holds levels as long as it needs, so that only a rate, or
+/// that there is none at all, means the same in all of them.
+fn sum(row: &str, (what, sign, bound): Compared) -> Result<String, String> {
+    let is_none = matches!((sign, bound), ("==" | "<=", 0.0)) || sign == "<" && bound <= 1.0;
+    match what {
+        Aggregation::Rate => Ok(format!("rps({row}){sign}{bound}")),
+        Aggregation::Count if is_none && bound >= 0.0 => Ok(format!("rps({row})<=0")),
+        Aggregation::Count => Err(
+            "a total grows with the time that a level is held; compare its `rate`, which is per \
+             second"
+                .to_owned(),
+        ),
+        _ => Err(format!("`{what}` of `{row}` is not measured here")),
+    }
+}
+
+/// Of a metric of the script's own, or of its checks: how its values are counted, and the objective.
+fn of_kind(
+    kind: DeclaredKind,
+    row: &str,
+    (what, sign, bound): Compared,
+) -> Result<(MetricRow, String), String> {
+    match kind {
+        DeclaredKind::Trend => {
+            let text = format!("{}({row}){sign}{bound}ms", latency(what)?);
+            Ok((MetricRow::Time, text))
+        }
+        DeclaredKind::Counter => Ok((MetricRow::Sum, sum(row, (what, sign, bound))?)),
+        // Many VUs set it: the last value is anybody's, the largest is what all of them kept to.
+        DeclaredKind::Gauge if what == Aggregation::Value && sign.starts_with('<') => {
+            Ok((MetricRow::Time, format!("max({row}){sign}{bound}ms")))
+        }
+        DeclaredKind::Gauge if what == Aggregation::Value => Err(
+            "many VUs set a Gauge, and only their largest value is kept; write `value<N`"
+                .to_owned(),
+        ),
         DeclaredKind::Rate if what == Aggregation::Rate => {
-            let (row, sign, most) = match sign {
+            let (counted, sign, most) = match sign {
                 "<" | "<=" => (MetricRow::PassIsZero, sign, bound),
                 ">" => (MetricRow::PassIsOne, "<", 1.0 - bound),
                 ">=" => (MetricRow::PassIsOne, "<=", 1.0 - bound),
@@ -96,19 +275,12 @@ pub(super) fn of_own(
             };
             // None fails is all that `> 1` can mean, and more than all that pass nobody has.
             let sign = if most <= 0.0 { "<=" } else { sign };
-            (row, format!("errors({metric}){sign}{}", percent(most)))
+            Ok((counted, format!("errors({row}){sign}{}", percent(most))))
         }
-        DeclaredKind::Rate | DeclaredKind::Counter | DeclaredKind::Gauge => {
-            return Err(format!("`{what}` of `{metric}` is not measured here"));
+        DeclaredKind::Rate | DeclaredKind::Gauge => {
+            Err(format!("`{what}` of `{row}` is not measured here"))
         }
-    };
-    let text = checked(&text, Some(metric))?;
-    match rows.iter().find(|(name, _)| name == metric) {
-        Some((_, known)) if *known == row => {}
-        Some(_) => return Err("it has thresholds in both directions".to_owned()),
-        None => rows.push((metric.to_owned(), row)),
     }
-    Ok(text)
 }
 
 /// The text as the grammar writes it, once it is known to mean what was meant.

@@ -19,6 +19,9 @@ pub enum PlanError {
         /// What is wrong with it.
         why: String,
     },
+    /// The size given by flag.
+    #[error("{0}")]
+    Size(String),
     /// An objective given by flag.
     #[error("--slo: {0}")]
     Slo(#[from] SloError),

@@ -11,6 +11,8 @@ use crate::scenario::Http;
 pub struct FindFlags {
     /// `--url`.
     pub url: Option<String>,
+    /// `--size`.
+    pub size: Option<String>,
     /// `--slo`, each.
     pub slo: Vec<String>,
     /// `--min-vus`.

@@ -28,6 +28,7 @@ impl Default for TargetPlan {
         Self {
             kind: TargetKind::Demo,
             dir: PathBuf::from("."),
+            size: None,
             up: None,
             reset: None,
             restarts: Vec::new(),
@@ -81,6 +82,8 @@ pub(super) fn resolve(
             )?
             .value,
         dir: profile.dir.clone(),
+        // Known to whoever filled it in.
+        size: None,
         up: command(&spec.up),
         reset: command(&spec.reset),
         restarts: reset::restarts(profile)?,

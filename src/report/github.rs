@@ -5,11 +5,11 @@ use std::fmt::Write as _;
 use super::escape::one_line;
 use super::markdown::{self, Pictures};
 use super::page::Page;
-use super::{compare, ramp, summary as text, view};
+use super::{compare, ramp, scale, summary as text, view};
 use crate::excerpt;
 use crate::record::{
     ChangeVerdict, CompareRecord, Comparison, Ending, GateOutcome, LoadOutcome, RampEnding,
-    RampRecord, RunRecord,
+    RampRecord, RunRecord, ScaleRecord,
 };
 
 /// GitHub takes at most so many bytes of a step's summary.
@@ -164,6 +164,24 @@ pub(super) fn of_comparison(record: &CompareRecord) -> String {
     let mut out = String::new();
     for (kind, text) in gates.chain(changes).chain(scaling).take(MOST_WARNINGS + 1) {
         annotation(&mut out, kind, "breakpoint comparison", &text);
+    }
+    out
+}
+
+pub(super) fn of_scale(record: &ScaleRecord) -> String {
+    let gates = record.gates.iter().map(|gate| {
+        let kind = match gate.outcome {
+            GateOutcome::Passed => AnnotationLevel::Notice,
+            GateOutcome::Failed | GateOutcome::CannotSay => AnnotationLevel::Error,
+        };
+        (kind, format!("gate {}", scale::gate_text(gate)))
+    });
+    let notes = record.notes.iter();
+    let notes = notes.map(|note| (AnnotationLevel::Warning, note.clone()));
+    let found = (AnnotationLevel::Notice, scale::headline(record));
+    let mut out = String::new();
+    for (kind, text) in gates.chain([found]).chain(notes).take(MOST_WARNINGS + 1) {
+        annotation(&mut out, kind, "breakpoint scale", &text);
     }
     out
 }

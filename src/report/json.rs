@@ -9,8 +9,8 @@ use serde_json::ser::{Formatter, Serializer};
 use super::ReportError;
 use crate::record::{
     Band, Bounds, COMPARE_SCHEMA_VERSION, CompareRecord, OLDEST_SCHEMA_VERSION, ObjectiveRecord,
-    ProbeRecord, RAMP_SCHEMA_VERSION, RampRecord, RunRecord, SCHEMA_VERSION, SecondRecord,
-    StageRecord,
+    ProbeRecord, RAMP_SCHEMA_VERSION, RampRecord, RunRecord, SCALE_SCHEMA_VERSION, SCHEMA_VERSION,
+    ScaleRecord, SecondRecord, StageRecord,
 };
 
 /// Objects nested deeper than this, and arrays as deep as this, are written on one line.
@@ -26,6 +26,13 @@ pub(super) fn write_ramp(record: &RampRecord) -> Result<Vec<u8>, ReportError> {
 
 pub(super) fn write_comparison(record: &CompareRecord) -> Result<Vec<u8>, ReportError> {
     laid_out(&finite_comparison(record)?)
+}
+
+pub(super) fn write_scale(record: &ScaleRecord) -> Result<Vec<u8>, ReportError> {
+    let points = record.curve.iter().chain(&record.forecast);
+    let values = points.flat_map(|p| [p.size, p.estimate, p.low, p.high]);
+    all_finite(values.map(|v| ("curve".to_owned(), v)))?;
+    laid_out(record)
 }
 
 pub(super) fn laid_out(record: &impl Serialize) -> Result<Vec<u8>, ReportError> {
@@ -55,6 +62,11 @@ pub(super) fn read_ramp(json: &[u8]) -> Result<RampRecord, ReportError> {
 
 pub(super) fn read_comparison(json: &[u8]) -> Result<CompareRecord, ReportError> {
     check_version(json, COMPARE_SCHEMA_VERSION, COMPARE_SCHEMA_VERSION)?;
+    serde_json::from_slice(json).map_err(unreadable)
+}
+
+pub(super) fn read_scale(json: &[u8]) -> Result<ScaleRecord, ReportError> {
+    check_version(json, SCALE_SCHEMA_VERSION, SCALE_SCHEMA_VERSION)?;
     serde_json::from_slice(json).map_err(unreadable)
 }
 

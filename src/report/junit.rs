@@ -3,10 +3,10 @@
 use std::fmt::Write as _;
 
 use super::escape::{markup, one_line};
-use super::{compare, ramp, summary, view};
+use super::{compare, ramp, scale, summary, view};
 use crate::record::{
     Change, ChangeVerdict, CompareRecord, ComparedMetric, Ending, GateOutcome, LoadOutcome,
-    RampEnding, RampRecord, RunRecord,
+    RampEnding, RampRecord, RunRecord, ScaleRecord,
 };
 
 /// How a test case came out.
@@ -177,6 +177,39 @@ pub(super) fn of_comparison(record: &CompareRecord) -> Vec<u8> {
         properties: change_properties(record),
         cases,
         out: compare::summary(record),
+    }
+    .write()
+}
+
+pub(super) fn of_scale(record: &ScaleRecord) -> Vec<u8> {
+    let unknown: Vec<&str> = (record.sizes.iter())
+        .filter(|s| s.breakpoint.is_none())
+        .map(|s| &*s.label)
+        .collect();
+    let came = match (unknown.is_empty(), record.gates.is_empty()) {
+        (true, _) => Came::Well,
+        (false, true) => Came::Error(format!("no breakpoint at size {}", unknown.join(", "))),
+        (false, false) => Came::Skipped(format!("no breakpoint at size {}", unknown.join(", "))),
+    };
+    let mut cases = vec![Case {
+        name: format!("every size has a breakpoint for {}", record.slo.join(", ")),
+        came,
+    }];
+    cases.extend(record.gates.iter().map(|gate| Case {
+        name: gate.condition.clone(),
+        came: match gate.outcome {
+            GateOutcome::Passed => Came::Well,
+            GateOutcome::Failed => Came::Failure(gate.reason.clone()),
+            GateOutcome::CannotSay => Came::Error(gate.reason.clone()),
+        },
+    }));
+    Suite {
+        profile: &record.profile,
+        started_at: &record.made_at,
+        seconds: 0.0,
+        properties: Vec::new(),
+        cases,
+        out: scale::summary(record),
     }
     .write()
 }

@@ -5,6 +5,7 @@ mod compare;
 mod context;
 mod ramp;
 mod run;
+mod scale;
 
 use super::chart::Scene;
 use super::compare::verdict;
@@ -14,6 +15,7 @@ use crate::slo::Verdict;
 pub(super) use compare::of_comparison;
 pub(super) use ramp::of_ramp;
 pub(super) use run::of_run;
+pub(super) use scale::of_scale;
 
 /// A whole report.
 pub(super) struct Page {

@@ -5,6 +5,7 @@
 mod compare;
 mod excel;
 mod ramp;
+mod scale;
 
 use std::collections::BTreeSet;
 
@@ -18,6 +19,7 @@ use crate::record::{
 pub(super) use compare::{compared, scaled};
 pub(super) use excel::excel;
 pub(super) use ramp::{seconds, stages};
+pub(super) use scale::scale;
 
 type Field = (String, String);
 

@@ -16,6 +16,8 @@ use crate::secret;
 
 /// Lines of output that an error quotes.
 const TAIL_LINES: usize = 12;
+/// What tells the commands the size of the target.
+const SIZE: &str = "BREAKPOINT_SIZE";
 /// Longest line that is kept, characters.
 const LINE_LIMIT: usize = 300;
 /// The same in bytes: no character has more than four.
@@ -102,7 +104,7 @@ impl Said {
     }
 }
 
-/// Runs `command` by `sh -c` in `dir` and waits for its end, not for that of the services it leaves
+/// Runs `command` by `sh -c` in `dir`, with the target's size in its environment, and waits for its end, not for that of the services it leaves
 /// behind. When `timeout` passes, or the caller goes away, it and all it started in its process
 /// group are killed.
 ///
@@ -110,7 +112,7 @@ impl Said {
 /// When it cannot be started, ends with an error, or takes too long.
 pub async fn run_command(
     command: &str,
-    dir: &Path,
+    (dir, size): (&Path, Option<&str>),
     timeout: Duration,
 ) -> Result<Said, ControlError> {
     let start_error = |error| ControlError::Start {
@@ -124,7 +126,8 @@ pub async fn run_command(
         .current_dir(dir)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+        .stderr(Stdio::piped())
+        .envs(size.map(|size| (SIZE, size)));
     // A group of its own: it can be killed as a whole, and a Ctrl-C on the terminal is ours alone.
     let (mut child, mut group) = Group::start(&mut shell).map_err(start_error)?;
     let tail = Tail::default();
@@ -260,7 +263,7 @@ mod tests {
 
     async fn error(command: &str) -> String {
         let dir = tempfile::tempdir().unwrap();
-        run_command(command, dir.path(), LONG)
+        run_command(command, (dir.path(), None), LONG)
             .await
             .expect_err(command)
             .to_string()
@@ -269,7 +272,7 @@ mod tests {
     #[tokio::test]
     async fn a_command_runs_in_the_profiles_folder() {
         let dir = tempfile::tempdir().unwrap();
-        run_command("pwd > where && ! read x", dir.path(), LONG)
+        run_command("pwd > where && ! read x", (dir.path(), None), LONG)
             .await
             .unwrap();
         let where_ = std::fs::read_to_string(dir.path().join("where")).unwrap();
@@ -310,13 +313,15 @@ mod tests {
     #[tokio::test]
     async fn that_all_it_left_running_has_ended_is_seen() {
         let dir = tempfile::tempdir().unwrap();
-        let said = run_command("(sleep 0.5; echo bye) &", dir.path(), LONG);
+        let said = run_command("(sleep 0.5; echo bye) &", (dir.path(), None), LONG);
         let said = said.await.unwrap();
         assert!(!said.is_deserted(), "it lives");
         for _ in 0..1000 {
             if said.is_deserted() {
                 assert_eq!(said.lines(), ["bye"]);
-                let quiet = run_command("echo done", dir.path(), LONG).await.unwrap();
+                let quiet = run_command("echo done", (dir.path(), None), LONG)
+                    .await
+                    .unwrap();
                 assert!(
                     !quiet.is_deserted(),
                     "it left nothing that could have ended"
@@ -332,7 +337,7 @@ mod tests {
     async fn a_daemon_that_holds_the_pipe_is_not_waited_for() {
         let dir = tempfile::tempdir().unwrap();
         let start = Instant::now();
-        run_command("sleep 5 & echo $! > pid", dir.path(), LONG)
+        run_command("sleep 5 & echo $! > pid", (dir.path(), None), LONG)
             .await
             .unwrap();
         assert!(start.elapsed() < Duration::from_secs(4));
@@ -349,7 +354,7 @@ mod tests {
         let limit = Duration::from_millis(500);
         let text = run_command(
             "sleep 60 & echo $! > pid; echo waiting; wait",
-            dir.path(),
+            (dir.path(), None),
             limit,
         )
         .await
@@ -373,7 +378,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_folder_that_is_not_there_is_told() {
-        let text = run_command("true", Path::new("/no/such/folder"), LONG)
+        let text = run_command("true", (Path::new("/no/such/folder"), None), LONG)
             .await
             .unwrap_err()
             .to_string();

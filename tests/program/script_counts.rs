@@ -123,7 +123,7 @@ fn a_script_that_ends_the_run_stops_it_and_is_torn_down() {
         export function teardown() { http.get(`${__ENV.BASE}/bye`); }
         export default function () {
           http.get(`${__ENV.BASE}/a`);
-          if (__ITER === 200) exec.test.abort('enough');
+          if (__ITER === 20) exec.test.abort('enough');
         }";
     let (output, folder) = run(
         script,

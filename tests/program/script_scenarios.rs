@@ -269,8 +269,9 @@ fn a_ramp_follows_the_arrival_rates_of_a_script() {
         assert_eq!(output.status.code(), Some(0), "{}", said(&output));
         let record = ramp(&folder);
         assert_eq!(record.plan.unit, LevelUnit::CyclesPerS);
-        let targets: Vec<u32> = record.stages.iter().map(|s| s.asked.to.get()).collect();
-        assert_eq!(targets, [10, 20, 20]);
+        let stages = record.stages.iter().map(|stage| &stage.asked);
+        let stages: Vec<[u32; 2]> = stages.map(|s| [s.from.get(), s.to.get()]).collect();
+        assert_eq!(stages, [[10, 20], [20, 20]]);
         // 15 and 40 by the stages, and some by a look around.
         let asked: u32 = seen.lock().unwrap().values().sum();
         assert!((30..=110).contains(&asked), "{asked}");

@@ -31,8 +31,13 @@ pub(crate) fn resolve(host: &Host, base: &str, name: &str) -> Option<String> {
 /// The text of a stand-in.
 pub(crate) fn text(name: &str) -> Option<String> {
     let names = name.strip_prefix(PREFIX)?;
+    let mut exports = vec![
+        "inert as default".to_owned(),
+        format!("inert as {OLD_EXPORTS}"),
+    ];
     let names = names.split(',').filter(|name| !name.is_empty());
-    let exports: String = names.map(|name| format!(", inert as {name}")).collect();
+    exports.extend(names.map(|name| format!("inert as {name}")));
+    let exports = exports.join(", ");
     Some(format!(
         "const target = function () {{}};
         const inert = new Proxy(target, {{
@@ -47,7 +52,7 @@ pub(crate) fn text(name: &str) -> Option<String> {
             apply: () => inert,
             construct: () => inert,
         }});
-        export {{ inert as default, inert as {OLD_EXPORTS}{exports} }};"
+        export {{ {exports} }};"
     ))
 }
 

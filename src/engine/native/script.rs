@@ -12,6 +12,7 @@ pub(super) mod fake;
 mod load;
 mod running;
 mod table;
+mod tagged;
 mod telling;
 mod wire;
 
@@ -23,7 +24,7 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use breakpoint_script::exchange::{End, Happened, OpId, Sample, Thrown, Turn, Until};
+use breakpoint_script::exchange::{End, Happened, OpId, Sample, Tags, Thrown, Turn, Until};
 use rand::RngExt as _;
 
 use self::desk::Desk;
@@ -39,7 +40,7 @@ use super::recorder::Ending;
 use super::user::{LATE, draws};
 use super::vu::{CycleEnd, Stop, User, VuState};
 use crate::engine::EngineError;
-use crate::k6::{ITERATION_DURATION, MetricRow};
+use crate::k6::MetricRow;
 use crate::measure::{Failure, FailureKind, Mix};
 use crate::scenario::VuRng;
 
@@ -57,6 +58,9 @@ pub trait Talks {
 
     /// Ends the call in the middle, so that another may follow.
     fn break_off(&mut self);
+
+    /// The tags of everything at this point of the script.
+    fn tags(&self) -> Arc<Tags>;
 }
 
 /// A call of one of a script's functions.
@@ -368,15 +372,22 @@ impl<'a> ScriptUser<'a> {
         let row = self.kind.first_row + self.script.work.table.iteration();
         let is_one = self.kind.function == Function::Iteration;
         self.script.work.seen().iterations += u64::from(is_one);
+        let tags = match &self.vu {
+            Some(vu) if self.script.work.table.wants_iterations() => Some(vu.tags()),
+            _ => None,
+        };
+        if let Some(tags) = tags {
+            let whole = went.is_ok().then(|| self.desk.lasted());
+            let ending = match &went {
+                Ok(took) => Ending::Completed(*took),
+                Err(_) => Ending::Failed(FailureKind::Protocol),
+            };
+            self.desk.count_iteration(&tags, ending, whole);
+        }
         match went {
             Ok(took) => {
-                let mut recorder = self.kind.thread.recorder.borrow_mut();
-                recorder.count(row, Ending::Completed(took));
-                if let Some((whole, _)) = self.script.work.table.metric(ITERATION_DURATION) {
-                    let whole = self.kind.first_row + whole;
-                    recorder.count(whole, Ending::Completed(self.desk.lasted()));
-                }
-                drop(recorder);
+                let recorder = &self.kind.thread.recorder;
+                recorder.borrow_mut().count(row, Ending::Completed(took));
                 self.of_one_who_looks()
             }
             Err(thrown) => {
@@ -426,21 +437,43 @@ impl<'a> ScriptUser<'a> {
 }
 
 /// What a value of one of the script's own metrics counts as.
-fn ending_of(sample: &Sample, row: MetricRow) -> Ending {
+enum Counted {
+    One(Ending),
+    /// So many passes.
+    Many(u64),
+}
+
+/// The most that is added to a Counter at once.
+const MOST_ADDED: f64 = 1e12;
+
+fn ending_of(sample: &Sample, row: MetricRow) -> Counted {
     let passes = match row {
+        MetricRow::Sum => {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it lies between these"
+            )]
+            let added = sample.value.clamp(0.0, MOST_ADDED).round() as u64;
+            return Counted::Many(added);
+        }
         MetricRow::Time => {
             // Whether or not the script says that they are times, thresholds are in its unit.
             let time = Duration::try_from_secs_f64((sample.value / 1e3).max(0.0));
-            return Ending::Completed(time.unwrap_or(Duration::MAX));
+            return Counted::One(Ending::Completed(time.unwrap_or(Duration::MAX)));
         }
         MetricRow::PassIsOne => sample.value.abs() > 0.0,
         MetricRow::PassIsZero => sample.value.abs() <= 0.0,
+        // No values of a metric are counted there.
+        MetricRow::Requests | MetricRow::Part(_) | MetricRow::Iterations => {
+            return Counted::Many(0);
+        }
     };
-    if passes {
+    Counted::One(if passes {
         Ending::Completed(Duration::ZERO)
     } else {
         Ending::Failed(FailureKind::Check)
-    }
+    })
 }
 
 fn aborted(why: &str) -> String {

@@ -226,6 +226,9 @@ pub trait EngineFacts {
     /// Keeps something that a reader must know.
     fn note(&mut self, _text: String) {}
 
+    /// What it does follows stages, which may be its own, instead of a search.
+    fn follows_stages(&mut self) {}
+
     /// Takes what a reader must know.
     fn take_notes(&mut self) -> Vec<String> {
         Vec::new()

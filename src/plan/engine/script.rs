@@ -457,12 +457,6 @@ impl EngineFacts for ScriptPlan {
         self.metrics.clone_from(&script.metrics);
         self.left_out.clone_from(&script.left_out);
         self.notes.clone_from(&script.notes);
-        if !self.left_out.is_empty() {
-            self.notes.push(format!(
-                "a search ignores the script's options that set the load: {}",
-                self.left_out.join(", ")
-            ));
-        }
         self.note_users();
         self.crc32 = Some(info.crc32);
         Ok(())
@@ -494,7 +488,18 @@ impl EngineFacts for ScriptPlan {
         self.notes.push(text);
     }
 
+    fn follows_stages(&mut self) {
+        self.left_out.clear();
+    }
+
     fn take_notes(&mut self) -> Vec<String> {
+        let left_out = std::mem::take(&mut self.left_out);
+        if !left_out.is_empty() {
+            self.notes.push(format!(
+                "a search ignores the script's options that set the load: {}",
+                left_out.join(", ")
+            ));
+        }
         std::mem::take(&mut self.notes)
     }
 }

@@ -95,8 +95,7 @@ impl<'t> Scan<'t> {
             let (at, token) = self.next()?;
             let is_here = self.depth == outer + 1;
             match token {
-                Token::Close if self.depth <= outer => return None,
-                Token::Comma if self.depth <= outer => return None,
+                Token::Close | Token::Comma if self.depth <= outer => return None,
                 Token::Comma if is_here => commas += 1,
                 Token::Name(name) if is_here => {
                     let is_key = self.text[self.at..].trim_start().starts_with(':');

@@ -14,9 +14,10 @@ use http::{Method, StatusCode};
 
 use super::channels::Channels;
 use super::running::Next;
+use super::tagged::{self, Tagged};
 use super::telling::Told;
 use super::wire::{self, Connecting, Place};
-use super::{Function, ScriptThread, ending_of};
+use super::{Counted, Function, ScriptThread, ending_of};
 use crate::engine::EngineError;
 use crate::engine::native::client::Client;
 use crate::engine::native::http::{Connection, Encoding, Head, Keep, NOT_ALLOWED, Version, Want};
@@ -24,7 +25,7 @@ use crate::engine::native::idle::IdleLimit;
 use crate::engine::native::kind::Kind;
 use crate::engine::native::limit::TimeLimit;
 use crate::engine::native::recorder::Ending;
-use crate::engine::native::vu::VuState;
+use crate::engine::native::vu::{Rows, VuState};
 use crate::engine::native::why::{self, Words};
 use crate::engine::trace::Mark;
 use crate::measure::{Failure, FailureKind};
@@ -189,8 +190,12 @@ impl<'a> Desk<'a> {
             let table = &self.script.work.table;
             let mut recorder = self.kind.thread.recorder.borrow_mut();
             for sample in samples {
-                if let Some((row, as_row)) = table.metric(&sample.metric) {
-                    recorder.count(self.kind.first_row + row, ending_of(sample, as_row));
+                for (row, as_row) in table.metrics(&sample.metric, tagged::is_of(&sample.tags)) {
+                    let row = self.kind.first_row + row;
+                    match ending_of(sample, as_row) {
+                        Counted::One(ending) => recorder.count(row, ending),
+                        Counted::Many(passes) => recorder.count_many(row, passes),
+                    }
                 }
             }
         }
@@ -286,7 +291,13 @@ impl<'a> Desk<'a> {
         let now = Instant::now();
         let all = self.kind.first_row + self.script.work.table.all();
         let row = named.row.map(|row| self.kind.first_row + row);
-        let _flight = self.state.takes_off([row, Some(all)], now);
+        let tagged = Tagged::new(&named.name, &request);
+        let rows = Rows {
+            own: row,
+            all,
+            tagged: self.in_flight(&tagged),
+        };
+        let _flight = self.state.takes_off(rows.clone(), now);
         let mut limit = self
             .limits
             .borrow_mut()
@@ -301,8 +312,9 @@ impl<'a> Desk<'a> {
             Ok(came) => self.judged(&request.expected, came),
             Err(missing) => Ending::Failed(missing.kind),
         };
-        self.count([row, Some(all)], ending);
-        if matches!(&went, Ok(came) if came.head.status.is_client_error()) {
+        self.count(&rows, ending);
+        self.count_tagged(tagged, &went, ending);
+        if matches!(&went, Ok(came) if is_an_answer(&came.head)) {
             self.is_answered();
         }
         let told = Told {
@@ -354,7 +366,11 @@ impl<'a> Desk<'a> {
         let named = Named { name, row: None };
         self.say_sent(&named.name, &request.url, b"");
         let ending = Ending::Failed(FailureKind::Protocol);
-        self.count([None, Some(all)], ending);
+        let rows = Rows {
+            all,
+            ..Rows::default()
+        };
+        self.count(&rows, ending);
         let told = Told {
             named: &named,
             row: all,
@@ -371,9 +387,9 @@ impl<'a> Desk<'a> {
     }
 
     /// Counts a request in its own row and in that of all.
-    pub(super) fn count(&self, rows: [Option<usize>; 2], ending: Ending) {
+    pub(super) fn count(&self, rows: &Rows, ending: Ending) {
         let mut recorder = self.kind.thread.recorder.borrow_mut();
-        for row in rows.into_iter().flatten() {
+        for row in rows.own.into_iter().chain([rows.all]) {
             recorder.count(row, ending);
         }
         let (passed, failed) = self.went.get();
@@ -383,8 +399,7 @@ impl<'a> Desk<'a> {
         });
     }
 
-    /// Whoever is told that he asked for the wrong thing got an answer: a target that says so is
-    /// there, and a script may well want that.
+    /// To one who looks, the last request was answered, whatever the script expected.
     fn is_answered(&self) {
         let (passed, failed) = self.went.get();
         if failed > 0 {
@@ -426,6 +441,9 @@ impl<'a> Desk<'a> {
             .read_late(arrivals.read_late);
         self.last.set(arrivals.at);
         let timings = Timings {
+            // What it waited for before there was a connection: its turn, and the address.
+            blocked: (sent.saturating_duration_since(now))
+                .saturating_sub(connecting + tls_handshaking),
             connecting,
             tls_handshaking,
             waiting: first.saturating_duration_since(sent),
@@ -534,6 +552,12 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// Whether a target that says so is there: whoever asked for the wrong thing, or is to come again,
+/// got an answer, and a script may well want that.
+fn is_an_answer(head: &Head) -> bool {
+    head.status.is_client_error() || head.headers.contains_key(RETRY_AFTER)
+}
+
 /// An answer without its body.
 pub(super) fn answer_of(head: &Head) -> Answer {
     let headers = head.headers.iter();
@@ -576,6 +600,17 @@ fn not_allowed(request: &HttpRequest, place: &Place) -> String {
          profile's [target]. It was not sent",
         request.method
     )
+}
+
+/// The number of k6's for what was wrong with a request, 0 where nothing was.
+pub(super) fn error_code(went: &Result<Came, Missing>) -> u16 {
+    match went {
+        Ok(came) => match came.head.status.as_u16() {
+            status @ 400.. => status.saturating_add(1000),
+            _ => 0,
+        },
+        Err(missing) => code_of(missing.kind, missing.words.as_ref()).0,
+    }
 }
 
 /// k6's number for a failure, and its words, as its documents list them.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use breakpoint_script::exchange::{
     BodyUse, End, Expected, Happened, HttpRequest, Message, Op, OpId, RequestName, Sample,
-    SocketRequest, Turn, Until,
+    SocketRequest, Tags, Turn, Until,
 };
 
 use super::{Called, MakesVus, ScriptKind, Talks};
@@ -112,6 +112,10 @@ impl Talks for Player {
             .map(|(_, plays)| plays.clone())
             .unwrap_or_default()
             .into();
+    }
+
+    fn tags(&self) -> Arc<Tags> {
+        Arc::new(vec![("scenario".to_owned(), "default".to_owned())])
     }
 
     fn break_off(&mut self) {

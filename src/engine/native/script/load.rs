@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use breakpoint_script::exchange::{Happened, MetricKind, OpId, Turn};
+use breakpoint_script::exchange::{Happened, MetricKind, OpId, Tags, Turn};
 use breakpoint_script::options;
 use breakpoint_script::{
     Call, CallKind, Files, Given, LoadError, Program, ScenarioFacts, Vu, VuIdentity,
@@ -22,8 +22,8 @@ use crate::engine::native::start::{WINDOW, cores, load_of};
 use crate::engine::trace::Trace;
 use crate::engine::{Canary, EngineError, Order, Started};
 use crate::k6::{
-    DEFAULT_FUNCTION, Declared, DeclaredKind, ITERATION, MetricRow, OwnScript, Runner, Script,
-    ScriptInfo, ScriptUsers, variables,
+    DEFAULT_FUNCTION, Declared, DeclaredKind, ITERATION, OwnScript, Runner, Script, ScriptInfo,
+    ScriptUsers, row_of, variables,
 };
 use crate::plan::{K6Plan, KindPlan, ScriptPlan, ScriptPopulationPlan};
 
@@ -198,6 +198,8 @@ fn checksum(program: &Program) -> u32 {
 struct Loaded {
     program: Arc<Program>,
     scenarios: Vec<LoadedScenario>,
+    /// Of those whom no scenario is about.
+    without: LoadedScenario,
     zero: Instant,
 }
 
@@ -226,6 +228,13 @@ impl Loaded {
         Self {
             program: Arc::new(program),
             scenarios: users.iter().map(of).collect(),
+            without: LoadedScenario {
+                facts: Arc::new(ScenarioFacts {
+                    name: DEFAULT_FUNCTION.to_owned(),
+                    ..ScenarioFacts::default()
+                }),
+                ..LoadedScenario::default()
+            },
             zero: Instant::now(),
         }
     }
@@ -237,13 +246,7 @@ impl Loaded {
         let runs = |s: &&LoadedScenario| s.function == kind.function;
         let named = self.scenarios.iter().find(is_named);
         let found = named.or_else(|| self.scenarios.iter().find(runs));
-        found.cloned().unwrap_or_else(|| LoadedScenario {
-            facts: Arc::new(ScenarioFacts {
-                name: DEFAULT_FUNCTION.to_owned(),
-                ..ScenarioFacts::default()
-            }),
-            ..LoadedScenario::default()
-        })
+        found.unwrap_or(&self.without).clone()
     }
 }
 
@@ -310,6 +313,10 @@ impl Talks for Running {
 
     fn turn(&mut self, happened: Vec<(OpId, Happened)>) -> Turn {
         self.vu.turn(self.zero.elapsed(), happened)
+    }
+
+    fn tags(&self) -> Arc<Tags> {
+        self.vu.tags()
     }
 
     fn break_off(&mut self) {
@@ -416,8 +423,12 @@ fn of_plan(
         Vec::new()
     };
     // The engine has rows of these itself.
-    names.retain(|name| name != ITERATION && !metrics.iter().any(|(known, _)| known == name));
-    names.retain(|name| match row_of(own, name) {
+    let bare = |name: &str| -> String { name.split_whitespace().collect() };
+    names.retain(|name| {
+        let is_known = metrics.iter().any(|(known, _)| bare(known) == bare(name));
+        name != ITERATION && !is_known
+    });
+    names.retain(|name| match row_of(&own.own, name) {
         Some(row) => {
             metrics.push((name.clone(), row));
             false
@@ -439,15 +450,5 @@ fn kind(of: KindPlan) -> ScriptKind {
         function: of.function,
         scenario: of.scenario,
         share: of.share,
-    }
-}
-
-/// How a metric is counted that an objective names and no threshold.
-fn row_of(own: &ScriptPlan, name: &str) -> Option<MetricRow> {
-    match own.own.kind_of(name)? {
-        DeclaredKind::Trend => Some(MetricRow::Time),
-        DeclaredKind::Rate if name == "checks" => Some(MetricRow::PassIsOne),
-        DeclaredKind::Rate => Some(MetricRow::PassIsZero),
-        DeclaredKind::Counter | DeclaredKind::Gauge => None,
     }
 }
