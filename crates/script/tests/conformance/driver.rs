@@ -301,7 +301,7 @@ impl World {
                     code: 1020,
                     message: format!("invalid URL: {:?}", request.url),
                 };
-                self.will_happen(self.latency, id, Happened::Failed(failed));
+                self.will_happen(Duration::ZERO, id, Happened::Failed(failed));
             }
             Op::Http(request) => {
                 let happened = match (self.answers)(&request) {
