@@ -238,7 +238,11 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, CommandError> {
                 Outline::of(plan, per_vu, scenarios.mean_think_s(), scenarios.beside())
             }
             // What its users think is not known yet.
-            None => Outline::of(plan, PerVu::of_engine(plan.engine.facts()), 0.0, (0, 0)),
+            None => {
+                let engine = plan.engine.facts();
+                let beside = populations::beside_of_engine(engine);
+                Outline::of(plan, PerVu::of_engine(engine), 0.0, beside)
+            }
         };
         let outline = outline.with_addresses(&ready.plan, &ready.found);
         terminal.print(&outline.render(&ready.plan, &ready.host));

@@ -214,9 +214,14 @@ pub struct FindArgs {
     pub start_vus: Option<u32>,
     /// Search over arrivals per second instead of VUs: cycles start on their own clock, at random
     /// (poisson) or evenly spaced (--rate=constant), whether or not earlier ones have ended.
-    /// --max-vus then limits concurrent VUs.
+    /// --max-vus then limits concurrent VUs. So are scripts whose scenarios have arrival rates,
+    /// unless --min-vus, --start-vus or --require-vus is given.
     #[arg(long, value_name = "ARRIVALS", num_args = 0..=1, require_equals = true, default_missing_value = "poisson")]
     pub rate: Option<String>,
+    /// Scenario of the script that is searched; the others keep their VUs or rates [default: all of
+    /// them share the level].
+    #[arg(long, value_name = "NAME")]
+    pub population: Option<String>,
     /// Lowest rate, with --rate [default: 1].
     #[arg(long, value_name = "N")]
     pub min_rate: Option<u32>,
@@ -381,10 +386,6 @@ pub struct EngineArgs {
     /// The k6 program, which then runs the script itself [default: k6 from PATH].
     #[arg(long, value_name = "PATH")]
     pub k6: Option<PathBuf>,
-    /// How k6 reaches a level: gate (one process for all levels) or restart (one process per level,
-    /// for a script that cannot be wrapped) [default: gate].
-    #[arg(long, value_name = "MODE")]
-    pub k6_mode: Option<String>,
     /// Functions of the script that the VUs run, with weights, such as browse=3,buy=1 [default:
     /// those of its scenarios].
     #[arg(long, value_name = "FUNCTIONS")]
@@ -431,7 +432,6 @@ impl EngineArgs {
             locust_url: self.locust_url.clone(),
             locust_header: self.locust_header.clone(),
             k6: self.k6.clone(),
-            k6_mode: self.k6_mode.clone(),
             k6_exec: self.k6_exec.clone(),
             k6_env: self.k6_env.clone(),
             ..flags
@@ -472,6 +472,7 @@ impl FindArgs {
             max_vus: self.max_vus,
             start_vus: self.start_vus,
             rate: self.rate.clone(),
+            population: self.population.clone(),
             min_rate: self.min_rate,
             max_rate: self.max_rate,
             start_rate: self.start_rate,
@@ -551,7 +552,7 @@ pub struct TryArgs {
     /// Number of the user, from 0; sets `{{ vu }}`, rows of feeders, and random values.
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub vu: u32,
-    /// Population of the user, if not that of `[scenario]`.
+    /// Population of the user, if not that of `[scenario]`, or scenario of a script.
     #[arg(long, value_name = "NAME")]
     pub population: Option<String>,
     /// Seed of all random draws [default: 1].

@@ -33,6 +33,9 @@ pub enum EngineError {
     /// What the users are given, each row once, is used up: which, and the way out.
     #[error("{0}")]
     UsedUp(String),
+    /// The load itself ends the run, as a script may: why.
+    #[error("{0}")]
+    Aborted(String),
     /// What it was given to drive cannot be driven so.
     #[error("{0}")]
     Unfit(String),
@@ -141,15 +144,12 @@ pub fn start(order: Order<'_>) -> Reply<'_, Started> {
 /// none. `crc32` is that of its text.
 ///
 /// # Errors
-/// Says why its own program does not tell.
-pub async fn inspect(engine: &EnginePlan, crc32: u32) -> Result<Option<ScriptInfo>, String> {
+/// Says why it cannot be run.
+pub fn inspect(engine: &EnginePlan, crc32: u32) -> Result<Option<ScriptInfo>, String> {
     match engine {
         EnginePlan::Native(_) | EnginePlan::Locust(_) => Ok(None),
         EnginePlan::Script(own) => native::script::inspect(own).map(Some),
-        EnginePlan::K6(own) => match k6::inspect(own, crc32).await {
-            Ok(info) => Ok(Some(info)),
-            Err(error) => Err(own.hidden.in_text(&error.to_string())),
-        },
+        EnginePlan::K6(own) => native::script::inspect_for_k6(own, crc32).map(Some),
     }
 }
 

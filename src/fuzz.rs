@@ -12,7 +12,7 @@ use clap::Parser as _;
 use crate::cli::{Cli, Command};
 use crate::engine::{k6, locust, native};
 use crate::import::{self, Source, Wishes};
-use crate::k6::{Named, Script, Version, profile as k6_profile, said};
+use crate::k6::{Named, Runner, Script, Version, profile as k6_profile, said};
 use crate::plan::{FindFlags, Plan, ScenarioSource};
 use crate::profile::Profile;
 use crate::scenario::Scenario;
@@ -202,7 +202,7 @@ fn profile(text: &str) {
 fn script(data: &[u8]) {
     drop(Version::read(&String::from_utf8_lossy(data)));
     assert!(said(data).len() <= 12);
-    let Ok(script) = Script::read(data) else {
+    let Ok(script) = Script::of_json(data, Runner::K6) else {
         return;
     };
     assert!(!script.functions.is_empty());

@@ -290,7 +290,7 @@ fn loadable(url: &str) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::k6::{Script, Version};
+    use crate::k6::{Runner, Script};
 
     #[test]
     fn a_profile_is_written_once() {
@@ -336,8 +336,7 @@ mod tests {
 
     fn info(json: &str) -> ScriptInfo {
         ScriptInfo {
-            version: Some(Version::read("k6 v2.2.1 (x)").unwrap()),
-            script: Script::read(json.as_bytes()).unwrap(),
+            script: Script::of_json(json.as_bytes(), Runner::K6).unwrap(),
             crc32: 0,
         }
     }
@@ -348,7 +347,7 @@ mod tests {
         std::fs::write(dir.path().join("s.js"), "").unwrap();
         let info = info(
             r#"{"thresholds": {"http_req_duration{name:a\"b}": ["p(95)<500"], "checks": ["rate>0.9"]}, "rps": 5,
-                "scenarios": {"a": {"vus": 3, "exec": "browse"}, "b": {"vus": 1, "exec": "buy"}}}"#,
+                "scenarios": {"a": {"executor": "per-vu-iterations", "vus": 3, "iterations": 3, "exec": "browse"}, "b": {"executor": "per-vu-iterations", "exec": "buy"}}}"#,
         );
         let path = dir.path().join("mine.toml");
         let binary = Some(Path::new("k6"));

@@ -1,27 +1,29 @@
-//! What k6 says of itself and of a script, and what becomes of it here: thresholds are objectives,
-//! scenarios are functions with weights.
+//! What a script of k6 says of itself, and what becomes of it here: thresholds are objectives,
+//! scenarios are functions with weights. And what k6 says.
 //!
 //! Texts in, values out: who runs k6 is the business of others. All of it is text of others, so
 //! nothing of it may panic, and nothing is kept without a bound.
 
 mod arguments;
 mod blocked;
-mod inspect;
 mod own;
 mod said;
 mod scenarios;
+mod script;
 mod template;
 mod threshold;
+mod users;
 
 use std::fmt;
 
-pub use arguments::{check_arguments, for_inspect};
+pub use arguments::{check_arguments, variables};
 pub use blocked::blocked;
-pub use inspect::{Script, ScriptError};
-pub use own::{Declared, DeclaredKind, MetricRow, OwnScript};
+pub use own::{Declared, DeclaredKind, MetricRow, OwnScript, Part};
 pub use said::said;
+pub use script::{LineOf, Runner, Script, ScriptError};
 pub use template::{Named, profile};
-pub use threshold::ITERATION;
+pub use threshold::{ITERATION, ITERATION_DURATION, Selector, row_of};
+pub use users::{ScriptUsers, Size, shares, users};
 
 /// The function of a script that is run when nothing else is said.
 pub const DEFAULT_FUNCTION: &str = "default";
@@ -37,39 +39,6 @@ const OLDEST: Version = Version {
 const MOST_NAME: usize = 100;
 /// Highest weight of a function; beyond that one of them is as good as alone.
 const MOST_WEIGHT: u32 = 1_000_000;
-
-/// How k6 is brought to a level.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Mode {
-    /// One k6 process whose VUs ask this program whether they shall run: the level moves while it
-    /// goes on.
-    #[default]
-    Gate,
-    /// A k6 process for each level, for scripts that cannot be wrapped.
-    Restart,
-}
-
-impl Mode {
-    /// The names of the modes.
-    pub const NAMES: [&str; 2] = ["gate", "restart"];
-
-    /// The mode of this name.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "gate" => Some(Self::Gate),
-            "restart" => Some(Self::Restart),
-            _ => None,
-        }
-    }
-
-    /// What records call the engine.
-    pub fn engine(self) -> &'static str {
-        match self {
-            Self::Gate => "k6",
-            Self::Restart => "k6 restart",
-        }
-    }
-}
 
 /// A function that a script exports, and how many of the VUs run it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -150,11 +119,9 @@ fn check_name(name: &str) -> Result<(), String> {
 /// What was learned of a script before it runs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScriptInfo {
-    /// The version of the k6 that was asked; `None` where this program runs the script.
-    pub version: Option<Version>,
     /// What the script says of itself.
     pub script: Script,
-    /// Checksum of the script's text, or of all its files.
+    /// Checksum of the script's text for k6, and of all its files where this program runs it.
     pub crc32: u32,
 }
 

@@ -41,8 +41,8 @@ use crate::search::SearchSpec;
 use crate::slo::{Condition, Objective, Slo};
 pub use connect::ConnectPlan;
 pub use engine::{
-    Abilities, Ability, EngineFacts, EnginePlan, EngineWords, K6Plan, LocustPlan, NativePlan,
-    PageFacts, ScriptFacts, ScriptPlan, Secrets, VuCost,
+    Abilities, Ability, EngineFacts, EnginePlan, EngineWords, K6Plan, KindPlan, LocustPlan,
+    NativePlan, PageFacts, ScriptFacts, ScriptPlan, ScriptPopulationPlan, Secrets, VuCost,
 };
 pub use error::PlanError;
 pub use flags::FindFlags;
@@ -341,7 +341,9 @@ impl Plan {
         let monitors = monitor::resolve(profile, &connect)?;
         let names = monitor_names(&monitors);
         let target = target::resolve(profile, flags, &reader, &names, engine.facts())?;
-        let population::ResolvedPopulations { populations, users } = population::resolve(profile)?;
+        let runs_scenarios = engine.facts().abilities().runs_scenarios;
+        let population::ResolvedPopulations { populations, users } =
+            population::resolve(profile, runs_scenarios)?;
         let scenario = match (&profile.scenario, &target.kind) {
             _ if !engine.facts().abilities().runs_scenarios => ScenarioSource::OfTheEngine,
             (_, TargetKind::OfTheEngine) => ScenarioSource::OfTheEngine,
@@ -528,6 +530,13 @@ impl Plan {
             }
         }
         names
+    }
+
+    /// The name of those who are searched, where the engine's own files have others beside them.
+    pub fn searched_name(&self) -> Option<String> {
+        let all = self.engine.facts().populations().into_iter();
+        let mut searched = all.filter(|(_, amount)| amount.is_searched());
+        searched.next().map(|(name, _)| name)
     }
 
     /// An error of the scenario's compiler, shown where it stands in the profile.

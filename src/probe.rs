@@ -78,6 +78,9 @@ pub trait Observer {
     fn second(&mut self, second: &Second, phase: Phase);
     /// The users have nothing left to be given: the run is to end.
     fn used_up(&mut self, which: &str);
+
+    /// The load itself ended the run, and why.
+    fn aborted(&mut self, why: &str);
     /// Whether the run is to end.
     fn interrupted(&self) -> bool;
     /// Returns when it is to end at once, in the middle of a second.
@@ -145,6 +148,10 @@ pub async fn probe(
                 Ok(window) => window,
                 Err(EngineError::UsedUp(which)) => {
                     observer.used_up(&which);
+                    break HoldEnd::Interrupted;
+                }
+                Err(EngineError::Aborted(why)) => {
+                    observer.aborted(&why);
                     break HoldEnd::Interrupted;
                 }
                 Err(error) => return Err(error),

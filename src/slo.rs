@@ -392,7 +392,8 @@ impl Slo {
     /// When all objectives are least throughputs: fewer users always bring less, and more of them
     /// more until the target is full.
     pub fn check_bounds_users(&self) -> Result<(), SloError> {
-        let is_rate = |o: &Objective| matches!(o.metric, Metric::Rps { .. });
+        let is_least = |o: &Objective| matches!(o.comparison, Comparison::Gt | Comparison::Ge);
+        let is_rate = |o: &Objective| matches!(o.metric, Metric::Rps { .. }) && is_least(o);
         if self.objectives.iter().all(is_rate) {
             return Err(SloError::RatesOnly {
                 objectives: self.texts().join(","),

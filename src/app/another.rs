@@ -121,6 +121,8 @@ fn of_find(find: &FindArgs) -> Vec<Flag> {
         start_rate: _,
         require_vus: _,
         require_rate: _,
+        // A scenario of a script that must be named itself.
+        population: _,
         precision: _,
         confidence: _,
         budget: _,
@@ -214,7 +216,6 @@ fn reached(
         k6,
         k6_env,
         // How a script is run that must be named itself.
-        k6_mode: _,
         k6_exec: _,
     } = load;
     let ConnectArgs {

@@ -152,7 +152,12 @@ fn plan(args: &TryArgs, terminal: &Terminal) -> Result<Plan, CommandError> {
     let profile = profile
         .transpose()
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
+    let of_profile = profile.as_ref().and_then(|p| p.engine.as_ref());
+    let has_script = args.script.script.is_some()
+        || of_profile.is_some_and(|engine| engine.as_ref().script.is_some());
     let mut flags = args.script.added_to(args.connect.added_to(FindFlags {
+        // Of a profile's own populations it is the one to be looked at, not the one searched.
+        population: args.population.clone().filter(|_| has_script),
         url: args.url.clone(),
         seed: args.seed,
         local_addr: args.local_addr.clone(),
@@ -236,6 +241,7 @@ async fn at_script(
     let (went, ()) = tokio::join!(look, show);
     let went = went.map_err(|e| match e {
         EngineError::Unfit(why) => CommandError::new(Exit::Usage, why),
+        EngineError::Aborted(why) => CommandError::new(Exit::Gate, why),
         other => CommandError::new(Exit::Failure, other),
     })?;
     Ok(told(&went, args.vu, target, terminal))

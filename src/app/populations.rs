@@ -5,9 +5,43 @@ use crate::engine::EngineInfo;
 use crate::engine::native::{self, CompiledPopulation, Work};
 use crate::exit::Exit;
 use crate::measure::{LevelUnit, StepTable};
-use crate::plan::{Amount, LoadPlan, Plan, PopulationPlan};
+use crate::plan::{Amount, EngineFacts, LoadPlan, Plan, PopulationPlan, VuCost};
 use crate::record::PopulationRecord;
 use crate::scenario::Scenario;
+
+/// VUs, and connections, of those whom an engine's own files have beside those who are searched.
+pub(super) fn beside_of_engine(engine: &dyn EngineFacts) -> (u64, u64) {
+    let each = match engine.vu_cost() {
+        VuCost::Fixed { connections, .. } => connections,
+        VuCost::OfScenario | VuCost::Nothing => 1,
+    };
+    let all = engine.populations().into_iter();
+    let vus: u64 = all.map(|(_, amount)| vus_of(amount)).sum();
+    (vus, vus.saturating_mul(each))
+}
+
+/// VUs of a population that is not searched, at most.
+fn vus_of(amount: Amount) -> u64 {
+    u64::from(match amount {
+        Amount::Searched | Amount::Share(_) => 0,
+        Amount::Vus(vus) => vus.get(),
+        Amount::PerSecond(rate) => native::vus_of(rate),
+    })
+}
+
+/// For the record.
+pub(super) fn record(plan: &Plan, name: &str, amount: Amount) -> PopulationRecord {
+    PopulationRecord {
+        name: name.to_owned(),
+        level: amount.fixed(),
+        share: amount.share(),
+        unit: match amount {
+            Amount::Searched | Amount::Share(_) => plan.search.unit,
+            Amount::Vus(_) => LevelUnit::Vus,
+            Amount::PerSecond(_) => LevelUnit::CyclesPerS,
+        },
+    }
+}
 
 /// Users of another kind, compiled against an address.
 pub(super) struct Other {
@@ -142,11 +176,7 @@ impl Compiled {
         let amounts = (self.others.iter().map(|o| (o.plan.amount, &o.scenario)))
             .chain([(self.amount, &self.users)]);
         let each = amounts.map(|(amount, scenario)| {
-            let vus = u64::from(match amount {
-                Amount::Searched | Amount::Share(_) => 0,
-                Amount::Vus(vus) => vus.get(),
-                Amount::PerSecond(rate) => native::vus_of(rate),
-            });
+            let vus = vus_of(amount);
             (
                 vus,
                 vus * u64::try_from(scenario.connections_per_vu()).unwrap_or(u64::MAX),
@@ -162,16 +192,7 @@ impl Compiled {
         if self.others.is_empty() && !self.is_mix() {
             return Vec::new();
         }
-        let one = |name: &str, amount: Amount| PopulationRecord {
-            name: name.to_owned(),
-            level: amount.fixed(),
-            share: amount.share(),
-            unit: match amount {
-                Amount::Searched | Amount::Share(_) => plan.search.unit,
-                Amount::Vus(_) => LevelUnit::Vus,
-                Amount::PerSecond(_) => LevelUnit::CyclesPerS,
-            },
-        };
+        let one = |name: &str, amount: Amount| record(plan, name, amount);
         let others = self.others.iter().map(|o| one(&o.plan.name, o.plan.amount));
         others.chain([one(&self.name, self.amount)]).collect()
     }

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::leaving::{self, Leaving};
-use super::populations::{Compiled, Other};
+use super::populations::{self, Compiled, Other};
 use super::{CommandError, guard, secrets};
 use crate::bounded;
 use crate::crypto::{Trust, TrustSpec};
 use crate::engine::Network;
 use crate::exit::Exit;
-use crate::measure::{Level, StepTable};
+use crate::measure::{Level, LevelUnit, StepTable};
 use crate::plan::{LoadPlan, MonitorPlan, Plan, ScenarioSource, TargetKind, VuCost};
 use crate::preflight::{self, Fit, HostLimits, PerVu, TooHigh};
 use crate::ramp::Stages;
@@ -78,7 +78,8 @@ pub(super) fn prepare_ramp(
     host: &HostLimits,
     stages: &Stages,
 ) -> Result<Ready, CommandError> {
-    if plan.search.unit.is_open() {
+    // A script's own stages may be rates.
+    if plan.search.unit.is_open() && plan.engine.facts().arrivals().is_none() {
         let message = "the profile searches over arrivals per second (`rate` in its [search]), but \
             the stages of a ramp are VUs; remove `rate`, or use `breakpoint find`";
         return Err(CommandError::new(Exit::Usage, message));
@@ -107,6 +108,7 @@ pub(super) fn prepare_ramp(
     // A ramp has no interval, so nothing of it can be a gate.
     plan.required = None;
     plan.pace_per_s = stages.pace_per_s();
+    plan.engine.facts_mut().follows_stages();
     let ready = ready(plan, host, |too_high| TooHigh {
         less: format!("stages of {} VUs at most", too_high.highest.get()),
         ..too_high
@@ -253,9 +255,14 @@ fn elsewhere(
     plan.check_slo(&steps)
         .map_err(|e| CommandError::new(Exit::Usage, e))?;
     let mut warnings = unchecked(&plan);
+    if plan.search.unit.is_open() {
+        plan.search.unit = LevelUnit::CyclesPerS;
+    }
     if plan.engine.facts().vu_cost() != VuCost::Nothing {
         let per_vu = PerVu::of_engine(plan.engine.facts());
-        warnings.extend(fitted(&mut plan, per_vu, host, way_down)?);
+        let (vus, connections) = populations::beside_of_engine(plan.engine.facts());
+        let left = host.beside(vus, connections);
+        warnings.extend(fitted(&mut plan, per_vu, &left, way_down)?);
     }
     if plan.engine.facts().abilities().is_confined {
         let allowed = preflight::resolve_allowed(&plan.target.allowed)

@@ -217,7 +217,6 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, CommandError> {
     take_all(&mut load.script.env, &now.script.env);
     load.script.include_system_env_vars |= now.script.include_system_env_vars;
     take(&mut load.k6, now.k6.as_ref());
-    take(&mut load.k6_mode, now.k6_mode.as_ref());
     take(&mut load.k6_exec, now.k6_exec.as_ref());
     take_all(&mut load.k6_env, &now.k6_env);
     let (connect, now) = (&mut find.connect, &args.connect);
@@ -248,9 +247,9 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, CommandError> {
     }
     let mut variables = find.load.k6_env.iter().chain(&find.load.script.env);
     if variables.any(|pair| pair.contains(MASKED)) {
-        let message = "a variable for the script may have been a secret and is not recorded; to be \
-            able to resume, take it from the environment, as in `-e 'TOKEN={{ env.TOKEN }}'`, or \
-            use `env` (for k6 itself `arguments`) in the profile's [engine]";
+        let message = "a variable for the script may have been a secret and is not recorded; give \
+            all of them again (`breakpoint resume DIR -e NAME=VALUE`), or take them from the \
+            environment the next time, as in `-e 'TOKEN={{ env.TOKEN }}'`";
         return Err(CommandError::new(Exit::Usage, message));
     }
     take(&mut find.budget, args.budget.as_ref());

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CommandError, Exit, consent, runtime, secrets};
+use super::{CommandError, Exit, consent, secrets};
 use crate::bounded;
 use crate::engine;
 use crate::journal;
@@ -59,7 +59,7 @@ fn ask(
     text: &[u8],
 ) -> Result<Option<ScriptInfo>, CommandError> {
     secrets::of_engine(&mut engine, dir)?;
-    let info = runtime()?.block_on(engine::inspect(&engine, journal::crc32(text)));
+    let info = engine::inspect(&engine, journal::crc32(text));
     info.map_err(|why| CommandError::new(Exit::Usage, why))
 }
 

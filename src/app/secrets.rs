@@ -1,5 +1,6 @@
 //! Where the secrets of a profile come from: the environment, and files.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::{CommandError, Exit};
@@ -7,6 +8,9 @@ use crate::bounded;
 use crate::confidential;
 use crate::plan::{EnginePlan, MonitorSource, Plan, ScenarioSource, TargetKind};
 use crate::secret::{self, Place, is_secret_header};
+
+/// Characters of the shortest value of the environment that is hidden.
+const SHORTEST: usize = 6;
 
 /// Looks secrets up; files start from the profile's folder.
 pub(super) fn lookup(dir: &Path) -> impl Fn(Place<'_>) -> Option<String> + use<> {
@@ -97,7 +101,23 @@ pub(super) fn of_engine(engine: &mut EnginePlan, dir: &Path) -> Result<(), Comma
     let filled = engine
         .facts_mut()
         .fill(&|text, of| filled(text, &lookup, of));
-    filled.map_err(|why| CommandError::new(Exit::Usage, why))
+    filled.map_err(|why| CommandError::new(Exit::Usage, why))?;
+    let values = of_environment(std::env::vars_os());
+    if engine.facts_mut().hide_of_environment(&values) {
+        confidential::know(values);
+    }
+    Ok(())
+}
+
+/// What looks like a secret in the environment, by its name or for itself. Short values are found
+/// everywhere.
+fn of_environment(all: impl Iterator<Item = (OsString, OsString)>) -> Vec<String> {
+    let texts = all.filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?)));
+    texts
+        .filter(|(name, value)| secret::names_a_secret(name) || secret::is_credential(value))
+        .map(|(_, value)| value)
+        .filter(|value| value.chars().count() >= SHORTEST)
+        .collect()
 }
 
 /// Fills in what a flag was given; files start from the present folder.
@@ -148,6 +168,19 @@ mod tests {
         assert_eq!(lookup(Place::File("token")).as_deref(), Some("abc"));
         assert_eq!(lookup(Place::File("two")).as_deref(), Some("a\nb"));
         assert_eq!(lookup(Place::File("none")), None);
+    }
+
+    #[test]
+    fn of_the_environment_what_looks_like_a_secret_is_hidden() {
+        let all = [
+            ("API_KEY", "s3cr3t-value"),
+            ("DB_PASSWORD", "hunter2-and-more"),
+            ("HOME", "/home/ann"),
+            ("TOKEN", "abc"),
+        ];
+        let all = all.map(|(name, value)| (name.into(), value.into()));
+        let hidden = of_environment(all.into_iter());
+        assert_eq!(hidden, ["s3cr3t-value", "hunter2-and-more"]);
     }
 
     #[test]

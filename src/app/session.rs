@@ -12,6 +12,7 @@ use super::command;
 use super::github;
 use super::guard::Guard;
 use super::observers::Observers;
+use super::populations;
 use super::prepare::Ready;
 use super::signals::Signals;
 use super::{CommandError, Exit};
@@ -140,6 +141,7 @@ fn not_started(error: EngineError, plan: &Plan, signals: &Signals) -> CommandErr
     let said = format!("before the first probe; {then}");
     match (signals.interrupt.why(), error) {
         (None, EngineError::Unfit(why)) => CommandError::new(Exit::Usage, why),
+        (None, EngineError::Aborted(why)) => CommandError::new(Exit::Gate, why),
         (None, error) => CommandError::new(Exit::HostLimit, error),
         (Some(Halt::User), _) => {
             CommandError::new(Exit::Interrupted, format!("interrupted {said}"))
@@ -280,7 +282,12 @@ pub(super) fn plan_record(
     limits: Vec<Reading>,
 ) -> PlanRecord {
     let plan = &ready.plan;
-    let populations = ready.scenarios.as_ref().map(|all| all.records(plan));
+    let populations = match &ready.scenarios {
+        Some(all) => all.records(plan),
+        None => (plan.engine.facts().populations().iter())
+            .map(|(name, amount)| populations::record(plan, name, *amount))
+            .collect(),
+    };
     let protocol = plan.target.protocol;
     PlanRecord {
         target: masked(url),
@@ -297,7 +304,7 @@ pub(super) fn plan_record(
             LoadPlan::Closed => None,
             LoadPlan::Open(open) => Some(open.arrivals),
         },
-        populations: populations.unwrap_or_default(),
+        populations,
         min_level: plan.search.min.get(),
         max_level: plan.search.max.get(),
         budget_s: plan.search.budget.as_secs_f64(),

@@ -36,6 +36,9 @@ pub struct RampArgs {
     /// Stages as TARGET:TIME, such as 100:30s,500:1m,0:30s [default: those of the script].
     #[arg(long, value_name = "STAGES")]
     pub stages: Option<Stages>,
+    /// Scenario of the script that follows the stages; the others keep their VUs or rates.
+    #[arg(long, value_name = "NAME")]
+    pub population: Option<String>,
     /// URL of the service: without a profile, one GET of it per cycle; with a profile, replaces its
     /// URL.
     #[arg(long)]
@@ -89,6 +92,9 @@ impl RampArgs {
         self.load.added_to(FindFlags {
             url: self.url.clone(),
             slo: self.slo.clone(),
+            population: self.population.clone(),
+            // Stages that are typed are VUs.
+            is_closed: self.stages.is_some(),
             warm_up: self.warm_up.clone(),
             seed: self.seed,
             out: self.out.clone(),

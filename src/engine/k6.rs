@@ -1,6 +1,6 @@
 //! k6 as the load engine: it runs the user's own script, and levels are its VUs.
 //!
-//! In the gate mode one k6 runs from the beginning to the end with as many VUs as the run may need.
+//! One k6 runs from the beginning to the end with as many VUs as the run may need.
 //! A wrapper beside the script (`wrapper.js`) has them ask this program over HTTP whether they
 //! shall run (`gate`, `fleet`). What they do is read from what k6 writes (`points`) and put into
 //! seconds (`window`). A second is known when a *mark* was read that is later than its end; a VU of
@@ -11,7 +11,6 @@ mod fleet;
 mod gate;
 mod points;
 mod process;
-mod restart;
 mod start;
 mod tool;
 mod window;
@@ -30,12 +29,10 @@ use self::points::Event;
 #[cfg(any(test, fuzzing))]
 pub(crate) use self::points::fuzz;
 pub(super) use self::start::start;
-pub(super) use self::tool::inspect;
 use self::window::{Fold, SECOND, Slice};
 use super::host::{HostWatch, ProcessWatch};
 use super::requests::{self, MOST_NAMES, few};
 use super::{Canary, Ended, Engine, EngineError, EngineInfo, Reply};
-pub use crate::k6::Mode as K6Mode;
 use crate::k6::{ITERATION, Version};
 use crate::measure::{
     FailureKind, GeneratorHealth, GeneratorWindow, Level, StepTable, StepWindow, Window,
@@ -46,12 +43,6 @@ use crate::secret::{Hidden, masked};
 const BEGINS: Duration = Duration::from_secs(300);
 /// How long it may tell nothing.
 const SILENT: Duration = Duration::from_secs(15);
-/// The same without marks: what k6 writes each second fills its buffer in 13 s.
-const SILENT_UNMARKED_NS: i64 = 40 * SECOND;
-/// How long after its end a second is known without marks, nanoseconds.
-const KNOWN_AFTER_NS: i64 = 2 * SECOND;
-/// How often it is looked whether it is.
-const LOOK: Duration = Duration::from_millis(100);
 /// Seconds of the look around before a run: at least, at most, without a name that is new, and at
 /// most where not every VU has come to the end of an iteration.
 const LOOK_S: (u32, u32, u32, u32) = (5, 20, 4, 60);
@@ -67,14 +58,12 @@ const MOST_THREW: (usize, usize) = (3, 100);
 pub struct K6Spec {
     /// The k6 program.
     pub binary: PathBuf,
-    /// Its version, as far as it is known.
-    pub version: Option<Version>,
+    /// Its version.
+    pub version: Version,
     /// The user's script.
     pub script: PathBuf,
     /// The script as it was named.
     pub shown: String,
-    /// How the level is set.
-    pub mode: K6Mode,
     /// Exported functions and their weights; `default` alone where there is no other wish.
     pub functions: Vec<(String, f64)>,
     /// Further arguments of `k6 run`, such as `-e` and `A=B`.
@@ -89,8 +78,6 @@ pub struct K6Spec {
     pub look_vus: u32,
     /// The most VUs of the run.
     pub max_vus: u32,
-    /// Whether the level moves while it is measured.
-    pub climbs: bool,
     /// How long the whole run may take at most.
     pub longest: Duration,
     /// Options of the script that decide on the load, and are left out for that (`stages`, `rps`).
@@ -118,16 +105,11 @@ pub struct K6Engine {
     think_s: f64,
     health: HealthWatch,
     notes: Notes,
+    /// No requests are measured: iterations stand for them.
+    iterations_only: bool,
     /// Number of the next second; from when k6 was ended on nothing happens in them.
     next: u64,
     halted: bool,
-}
-
-/// When a second is known.
-#[derive(Debug, Clone, Copy)]
-enum WindowClose {
-    Marked,
-    AfterAWhile,
 }
 
 /// The generator's own health.
@@ -157,24 +139,14 @@ impl K6Engine {
     /// # Errors
     /// When there is no k6, the script fails or cannot be driven so, or its target is not allowed.
     pub async fn start(spec: K6Spec, told: impl Future<Output = ()>) -> Result<Self, EngineError> {
-        if spec.mode == K6Mode::Restart && spec.climbs {
-            return Err(EngineError::Unfit(
-                "a ramp changes the level every second, but in mode `restart` each level is its \
-                 own k6 process; use mode `gate`"
-                    .to_owned(),
-            ));
-        }
         let (events, seen) = unbounded_channel();
         let (tell, slices) = unbounded_channel();
         let zero = wall_clock();
-        let (drive, close) = match spec.mode {
-            K6Mode::Gate => (Drive::gate(&spec, events).await?, WindowClose::Marked),
-            K6Mode::Restart => (Drive::restart(&spec, events), WindowClose::AfterAWhile),
-        };
+        let drive = Drive::start(&spec, events).await?;
         let mut engine = Self {
             drive,
             slices,
-            recorder: tokio::spawn(record(Fold::new(zero), seen, tell, close)),
+            recorder: tokio::spawn(record(Fold::new(zero), seen, tell)),
             zero,
             level: Level::ZERO,
             ordered_at: zero,
@@ -183,6 +155,7 @@ impl K6Engine {
             think_s: 0.0,
             health: HealthWatch::new(),
             notes: Notes::default(),
+            iterations_only: false,
             next: 0,
             halted: false,
             spec,
@@ -209,12 +182,10 @@ impl K6Engine {
                 self.spec.left_out.join(", ")
             ));
         }
-        if self.spec.mode == K6Mode::Restart {
+        if self.iterations_only {
             out.push(
-                "each level is its own k6 process (mode `restart`): `setup` and `teardown` run at \
-                 every level, all VUs start at once regardless of the pace, iterations that throw \
-                 do not count as failed, and at low request rates some requests are reported a \
-                 second or more late"
+                "the script makes no request that k6 measures (HTTP, gRPC or in a browser), so \
+                 its iterations stand for requests: a bare `p95` or `errors` is about them"
                     .to_owned(),
             );
         }
@@ -272,11 +243,13 @@ impl K6Engine {
                 self.spec.script.display()
             )));
         }
-        if seen.is_empty() {
+        if seen.is_empty() && iterations.completed() == 0 {
             return Err(EngineError::Unfit(format!(
-                "the script made no HTTP request within {passed} s, and nothing else is measured"
+                "the script made no request that k6 measures and came to no end of an iteration \
+                 within {passed} s"
             )));
         }
+        self.iterations_only = seen.is_empty();
         // Names that mean something else would be taken for that.
         let taken = [StepTable::REQUESTS, ITERATION];
         self.names = requests::rows(seen, &self.spec.names, &taken);
@@ -326,9 +299,12 @@ impl K6Engine {
     }
 
     async fn next_second(&mut self) -> Result<Slice, EngineError> {
-        let slice = self.next_within(SILENT).await?;
+        let mut slice = self.next_within(SILENT).await?;
         self.running = (self.running.1, slice.running);
         check(&slice)?;
+        if self.iterations_only {
+            slice.requests = slice.iterations.clone();
+        }
         Ok(slice)
     }
 
@@ -411,7 +387,7 @@ impl Engine for K6Engine {
         EngineInfo {
             think_s: self.think_s,
             target: self.spec.shown.clone(),
-            ..EngineInfo::new(self.spec.mode.engine(), steps)
+            ..EngineInfo::new("k6", steps)
         }
     }
 
@@ -462,6 +438,11 @@ impl Engine for K6Engine {
                 self.wait_until_gone().await?;
             }
             self.order(Level(1));
+            let canary_s = if self.iterations_only {
+                LOOK_S.3
+            } else {
+                CANARY_S
+            };
             let (mut passed, mut idle) = (0, 0);
             let found = loop {
                 let slice = self.next().await?;
@@ -474,7 +455,7 @@ impl Engine for K6Engine {
                     &mut idle
                 };
                 *waits += 1;
-                if passed >= CANARY_S || idle > seconds(BEGINS) {
+                if passed >= canary_s || idle > seconds(BEGINS) {
                     break Canary::failed(FailureKind::Timeout);
                 }
             };
@@ -489,32 +470,19 @@ impl Engine for K6Engine {
     }
 }
 
-/// Puts events into seconds and gives each when it is known.
+/// Puts events into seconds and gives each when a mark says that it is known.
 async fn record(
     mut fold: Fold,
     mut events: UnboundedReceiver<Vec<Event>>,
     slices: UnboundedSender<Slice>,
-    close: WindowClose,
 ) {
-    let mut look = tokio::time::interval(LOOK);
-    loop {
-        tokio::select! {
-            batch = events.recv() => match batch {
-                Some(batch) => batch.into_iter().for_each(|event| fold.add(event)),
-                None => return,
-            },
-            _ = look.tick() => {}
+    while let Some(batch) = events.recv().await {
+        for event in batch {
+            fold.add(event);
         }
-        let until = match close {
-            WindowClose::Marked => fold.marked(),
-            WindowClose::AfterAWhile => Some(wall_clock() - KNOWN_AFTER_NS),
-        };
-        while let Some(slice) = until.and_then(|until| fold.close(until)) {
-            // Without a receiver the run is over; so it is when nothing comes any more.
-            let is_silent = fold.silent_since() < wall_clock() - SILENT_UNMARKED_NS;
-            let unknown =
-                matches!(close, WindowClose::AfterAWhile) && slice.running > 0 && is_silent;
-            if unknown || slices.send(slice).is_err() {
+        while let Some(slice) = fold.close() {
+            // Without a receiver the run is over.
+            if slices.send(slice).is_err() {
                 return;
             }
         }

@@ -177,7 +177,7 @@ fn authorization(call: &mut Call, moved: &mut Moved) {
     }
     let made = match scheme {
         "" => moved.put("authorization", rest),
-        scheme => format!("{scheme} {}", moved.put("token", rest)),
+        scheme => format!("{} {}", escaped(scheme), moved.put("token", rest)),
     };
     call.headers.push(("authorization".to_owned(), made));
 }

@@ -22,13 +22,6 @@ const ALONE: [&str; 6] = [
     "--discard-response-bodies",
     "--throw",
 ];
-/// Those that matter already when the script is only looked at, because its code may ask for them.
-const OF_INSPECT: [&str; 4] = [
-    "-e",
-    "--env",
-    "--compatibility-mode",
-    "--include-system-env-vars",
-];
 
 /// Whether these arguments may be added to those of `k6 run`. What decides on the load, on where it
 /// goes or on what is measured is this program's to say, so only those are let through that do none
@@ -67,17 +60,13 @@ pub fn check_arguments<S: AsRef<str>>(arguments: &[S]) -> Result<(), (usize, Str
     Ok(())
 }
 
-/// Those of the arguments that `k6 inspect` takes too.
-pub fn for_inspect(arguments: &[String]) -> Vec<String> {
-    let mut out = Vec::new();
-    for (at, name, value) in each(arguments) {
-        if OF_INSPECT.contains(&name) {
-            out.push(arguments[at].clone());
-            let own = !arguments[at].contains('=') && WITH_VALUE.contains(&name);
-            out.extend(value.filter(|_| own).map(str::to_owned));
-        }
-    }
-    out
+/// What they give to a script's `__ENV`.
+pub fn variables(arguments: &[String]) -> Vec<(String, String)> {
+    let all = each(arguments).into_iter();
+    all.filter(|(_, name, _)| is_env(name))
+        .filter_map(|(_, _, value)| value?.split_once('='))
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .collect()
 }
 
 fn is_env(name: &str) -> bool {

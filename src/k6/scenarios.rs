@@ -1,8 +1,10 @@
 //! The scenarios of a script as functions with weights.
 
-use serde_json::{Map, Value};
+use std::time::Duration;
 
-use super::{DEFAULT_FUNCTION, Function};
+use breakpoint_script::options::{Executor, Scenario, Stage};
+
+use super::{Function, Runner};
 
 /// Scenarios that are looked at; more than that nobody writes.
 const MOST_SCENARIOS: usize = 200;
@@ -16,16 +18,17 @@ pub(super) struct Mix {
 
 /// What the scenarios run, and how many VUs each has: those run the functions here, whatever the
 /// scenario's own clock says.
-pub(super) fn mix(scenarios: &Map<String, Value>) -> Mix {
+pub(super) fn mix(scenarios: &[Scenario], runner: Runner) -> Mix {
     let mut mix = Mix::default();
-    for (name, scenario) in scenarios.iter().take(MOST_SCENARIOS) {
-        let exec = text(scenario, "exec").unwrap_or(DEFAULT_FUNCTION);
-        mix.told_of(name, scenario, exec);
-        match Function::new(exec, vus(scenario).max(1)) {
+    for scenario in scenarios.iter().take(MOST_SCENARIOS) {
+        mix.told_of(scenario, runner);
+        match Function::new(&scenario.exec, vus(&scenario.executor).max(1)) {
             Ok(function) => mix.add(function),
-            Err(why) => mix
-                .notes
-                .push(format!("the scenario `{name}` is ignored: {why}")),
+            Err(why) => {
+                let name = &scenario.name;
+                let note = format!("the scenario `{name}` is ignored: {why}");
+                mix.notes.push(note);
+            }
         }
     }
     if scenarios.len() > MOST_SCENARIOS {
@@ -48,51 +51,52 @@ impl Mix {
     }
 
     /// What of a scenario is left out.
-    fn told_of(&mut self, name: &str, scenario: &Value, exec: &str) {
+    fn told_of(&mut self, scenario: &Scenario, runner: Runner) {
         let mut left_out = Vec::new();
-        for key in ["env", "tags"] {
-            if scenario
-                .get(key)
-                .and_then(Value::as_object)
-                .is_some_and(|o| !o.is_empty())
-            {
-                left_out.push(format!("`{key}`"));
-            }
+        // In k6 they would belong to a scenario, of which there is one for all functions.
+        if runner == Runner::K6 && !scenario.env.is_empty() {
+            left_out.push("`env`");
         }
-        if text(scenario, "startTime").is_some_and(|t| t != "0s") {
-            left_out.push("`startTime` (all functions run from the beginning)".to_owned());
+        if runner == Runner::K6 && !scenario.tags.is_empty() {
+            left_out.push("`tags`");
         }
-        if scenario.get("options").is_some_and(|o| !o.is_null()) {
-            left_out.push("`options` (such as those of a browser)".to_owned());
+        if scenario.start_time > Duration::ZERO {
+            left_out.push("`startTime` (all functions run from the beginning)");
         }
+        if runner == Runner::Own && scenario.has_browser {
+            left_out.push("`options.browser` (browsers run with --engine k6)");
+        }
+        let name = &scenario.name;
         if !left_out.is_empty() {
             let left_out = left_out.join(", ");
             let note = format!("of the script's scenario `{name}`, this is ignored: {left_out}");
             self.notes.push(note);
         }
-        let executor = text(scenario, "executor").unwrap_or_default();
-        if executor.contains("arrival") {
+        if runner == Runner::K6 && scenario.executor.is_open() {
             self.notes.push(format!(
                 "the script's scenario `{name}` starts iterations at a rate; here its VUs run \
-                 `{exec}` in a loop, up to its maximum number of VUs"
+                 `{}` in a loop, up to its maximum number of VUs",
+                scenario.exec
             ));
         }
     }
 }
 
 /// VUs that a scenario has at its height.
-fn vus(scenario: &Value) -> u64 {
-    let number = |key: &str| scenario.get(key).and_then(Value::as_u64).unwrap_or(0);
-    let executor = text(scenario, "executor").unwrap_or_default();
-    if executor.contains("arrival") {
-        // The targets of its stages are rates.
-        return number("preAllocatedVUs").max(number("maxVUs"));
+fn vus(executor: &Executor) -> u64 {
+    let highest = |stages: &[Stage]| stages.iter().map(|stage| stage.target).max().unwrap_or(0);
+    match executor {
+        Executor::SharedIterations { vus, .. }
+        | Executor::PerVuIterations { vus, .. }
+        | Executor::ConstantVus { vus, .. } => *vus,
+        Executor::RampingVus {
+            start_vus, stages, ..
+        } => highest(stages).max(*start_vus),
+        // The targets of their stages are rates.
+        Executor::ConstantArrivalRate { max_vus, .. }
+        | Executor::RampingArrivalRate { max_vus, .. }
+        | Executor::ExternallyControlled { max_vus, .. } => *max_vus,
     }
-    let stages = scenario.get("stages").and_then(Value::as_array);
-    let targets = stages.into_iter().flatten();
-    let targets = targets.filter_map(|stage| stage.get("target")?.as_u64());
-    let at_least = number("vus").max(number("startVUs")).max(number("maxVUs"));
-    targets.fold(at_least, u64::max)
 }
 
 /// 300 and 100 are 3 and 1.
@@ -106,11 +110,4 @@ fn in_least_terms(mut functions: Vec<Function>) -> Vec<Function> {
 
 fn common_divisor(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { common_divisor(b, a % b) }
-}
-
-fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
-    value
-        .get(key)
-        .and_then(Value::as_str)
-        .filter(|t| !t.is_empty())
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Function, Mode, Script};
+use super::{Function, Script};
 
 /// What a profile names, as it is written there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,10 +65,9 @@ fn origin(script: &Script) -> String {
         let lost = script.uncarried.iter();
         lines.extend(lost.map(|t| format!("#   {}", comment(t))));
     }
-    let told = script.told(Mode::default());
-    if !told.is_empty() {
+    if !script.notes.is_empty() {
         lines.push("# What else becomes of the script:".to_owned());
-        let told = told.iter();
+        let told = script.notes.iter();
         lines.extend(told.map(|n| format!("# * {}", comment(n))));
     }
     lines.join("\n")
@@ -118,7 +117,6 @@ fn comment(text: &str) -> String {
 const OF_K6: &str = r#"kind = "k6"
 script = @SCRIPT@
 binary = @BINARY@
-# mode = "gate"                 # one k6 process whose VUs wait or run; or "restart": one for each level
 # arguments = ["-e", "BASE=http://127.0.0.1:8080"]   # further arguments of k6; {{ env.NAME }} is filled in
 "#;
 

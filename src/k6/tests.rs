@@ -1,7 +1,14 @@
 use super::*;
+use crate::slo::Slo;
 
 fn script(json: &str) -> Script {
-    Script::read(json.as_bytes()).unwrap_or_else(|e| panic!("{e}"))
+    Script::of_json(json.as_bytes(), Runner::K6).unwrap_or_else(|e| panic!("{e}"))
+}
+
+/// A threshold as an objective.
+fn objective(metric: &str, expression: &str) -> Result<String, String> {
+    let read = breakpoint_script::threshold::threshold(metric, expression);
+    threshold::objective(&read.map_err(|e| e.to_string())?)
 }
 
 fn functions(json: &str) -> String {
@@ -85,8 +92,11 @@ fn thresholds_become_objectives_of_the_grammar() {
         ("iteration_duration", "p(90)<2000", "p90(iteration)<2000ms"),
         ("iterations", "rate>3", "rps(iteration)>3"),
     ] {
-        let objective = threshold::objective(metric, expression);
-        assert_eq!(objective, Ok(wanted.to_owned()), "{metric}: {expression}");
+        assert_eq!(
+            objective(metric, expression),
+            Ok(wanted.to_owned()),
+            "{metric}: {expression}"
+        );
     }
 }
 
@@ -102,10 +112,11 @@ fn a_threshold_that_is_no_objective_is_told_with_its_reason() {
         ),
         ("http_req_duration", "min<5", "`min` of a latency"),
         ("http_req_duration", "p(100)<5", "`p(100)` of a latency"),
+        ("http_req_duration", "rate<5", "use avg, min, max"),
         ("http_req_duration", "p(95)>5", "needs an upper bound"),
-        ("http_req_duration", "p(95)!=5", "cannot be read"),
+        ("http_req_duration", "p(95)!=5", "no objective has `!=`"),
         ("http_req_duration", "p(95)<-5", "number"),
-        ("http_req_duration", "", "cannot be read"),
+        ("http_req_duration", "", "has no comparison"),
         (
             "http_req_duration{status:200}",
             "p(95)<5",
@@ -123,7 +134,7 @@ fn a_threshold_that_is_no_objective_is_told_with_its_reason() {
         ("http_reqs", "rate<100", "needs a lower bound"),
         ("iteration_duration{name:a}", "p(95)<5", "no names here"),
     ] {
-        let error = threshold::objective(metric, expression).unwrap_err();
+        let error = objective(metric, expression).unwrap_err();
         assert!(error.contains(why), "{metric}: {expression}: {error}");
     }
 }
@@ -133,28 +144,54 @@ fn a_script_tells_its_thresholds_once_and_what_is_not_carried_over() {
     let script = script(
         r#"{"thresholds": {
             "http_req_duration": ["p(95)<500", {"threshold": "avg<200", "abortOnFail": true, "delayAbortEval": "10s"}, "p(95) < 500"],
-            "http_req_failed": "rate<0.01",
-            "checks": ["rate>0.99"],
-            "broken": [7]
+            "http_req_failed": ["rate<0.01"],
+            "checks": ["rate>0.99"]
         }, "rps": 50, "stages": [{"duration": "1m", "target": 5}], "vus": null, "hosts": {}}"#,
     );
     assert_eq!(script.objectives, ["p95<500ms", "avg<200ms", "errors<1%"]);
     assert_eq!(
         script.uncarried,
-        [
-            "`broken: ?` (it cannot be read)",
-            "`checks: rate>0.99` (checks are not seen, only requests and iterations)"
-        ]
+        ["`checks: rate>0.99` (checks are not seen, only requests and iterations)"]
     );
     assert_eq!(script.left_out, ["stages"]);
     assert_eq!(script.functions, [Function::by_default()]);
-    for (mode, wanted) in [
-        (Mode::Gate, "the script's option `rps` (50) is ignored"),
-        (Mode::Restart, "the script's option `rps` (50) stays"),
+    let [note] = &script.notes[..] else {
+        panic!("{:?}", script.notes)
+    };
+    assert!(
+        note.starts_with("the script's option `rps` (50) is ignored"),
+        "{note}"
+    );
+}
+
+#[test]
+fn what_has_no_counterpart_is_told_with_its_line() {
+    let json = r#"{"thresholds": {"orders": ["count>10"]}, "hosts": {"a": "127.0.0.1"}, "vsu": 5,
+        "cloud": {"name": "x"}, "scenarios": {"a": {"executor": "constant-vus", "duration": "1s", "rate": 5}}}"#;
+    let options = breakpoint_script::options::options(&serde_json::from_str(json).unwrap());
+    let options = options.unwrap();
+    let own = OwnScript::new(Vec::new(), Vec::new(), &options);
+    let lines = |place: &str| match place {
+        "hosts" => Some(7),
+        "thresholds.orders[0]" => Some(9),
+        _ => None,
+    };
+    let told = Script::of_own(&options, own.clone(), Runner::Own, &lines).unwrap();
+    assert_eq!(
+        told.uncarried,
+        ["`orders: count>10` (line 9: `orders` is not a metric that is measured here)"]
+    );
+    let notes = told.notes.join("\n");
+    for part in [
+        "`vsu` is ignored: k6 does not know it",
+        "`cloud` is ignored: nothing runs in a cloud",
+        "`scenarios.a.rate` is ignored: its executor does not have it",
+        "`hosts` (line 7) is ignored: set addresses of names with --resolve",
     ] {
-        let told = script.told(mode);
-        assert!(told.len() == 1 && told[0].starts_with(wanted), "{told:?}");
+        assert!(notes.contains(part), "no `{part}` in {notes}");
     }
+    let of_k6 = Script::of_own(&options, own, Runner::K6, &lines).unwrap();
+    assert!(of_k6.notes.is_empty(), "k6 heeds them: {:?}", of_k6.notes);
 }
 
 #[test]
@@ -164,8 +201,8 @@ fn scenarios_become_functions_with_the_vus_as_weights() {
     let mixed = r#"{"scenarios": {
         "a": {"executor": "constant-vus", "vus": 30, "duration": "1m", "exec": "browse", "startTime": "0s", "env": null, "tags": {}},
         "b": {"executor": "ramping-vus", "startVUs": 0, "stages": [{"target": 5, "duration": "1s"}, {"target": 20, "duration": "1s"}], "exec": "buy"},
-        "c": {"executor": "constant-arrival-rate", "rate": 900, "preAllocatedVUs": 5, "maxVUs": 10, "exec": "browse"},
-        "d": {"executor": "per-vu-iterations", "vus": 10, "iterations": 3, "exec": null}
+        "c": {"executor": "constant-arrival-rate", "rate": 900, "duration": "1m", "preAllocatedVUs": 5, "maxVUs": 10, "exec": "browse"},
+        "d": {"executor": "per-vu-iterations", "vus": 10, "iterations": 30, "exec": null}
     }}"#;
     assert_eq!(functions(mixed), "browse=4,buy=2,default=1");
     let notes = script(mixed).notes;
@@ -177,58 +214,53 @@ fn scenarios_become_functions_with_the_vus_as_weights() {
 
 #[test]
 fn what_of_a_scenario_is_left_out_is_told() {
-    let told = script(
-        r#"{"scenarios": {"a": {"executor": "constant-vus", "vus": 1, "env": {"X": "1"}, "tags": {"t": "1"}, "startTime": "10s",
-            "options": {"browser": {"type": "chromium"}}}}}"#,
-    );
-    assert_eq!(told.notes.len(), 1, "{:?}", told.notes);
-    for part in ["`a`", "`env`", "`tags`", "`startTime`", "`options`"] {
-        assert!(told.notes[0].contains(part), "{part}: {:?}", told.notes);
+    let json = r#"{"scenarios": {"a": {"executor": "constant-vus", "vus": 1, "duration": "1s", "env": {"X": "1"},
+        "tags": {"t": "1"}, "startTime": "10s", "options": {"browser": {"type": "chromium"}}}}}"#;
+    for (runner, parts) in [
+        (Runner::K6, ["`a`", "`env`", "`tags`", "`startTime`"]),
+        (
+            Runner::Own,
+            ["`a`", "`startTime`", "`options.browser`", "--engine k6"],
+        ),
+    ] {
+        let told = Script::of_json(json.as_bytes(), runner).unwrap();
+        assert_eq!(told.notes.len(), 1, "{:?}", told.notes);
+        for part in parts {
+            assert!(told.notes[0].contains(part), "{part}: {:?}", told.notes);
+        }
+        assert!(told.own.has_browser);
     }
-    let error = Script::read(br#"{"scenarios": {"a": {"exec": "not a name"}}}"#).unwrap_err();
-    assert!(
-        error
-            .to_string()
-            .contains("`not a name` is not a valid name of an exported function"),
-        "{error}"
-    );
+    let json = br#"{"scenarios": {"a": {"executor": "shared-iterations", "exec": "not a name"}}}"#;
+    let error = Script::of_json(json, Runner::K6).unwrap_err();
+    let part = "`not a name` is not a valid name of an exported function";
+    assert!(error.contains(part), "{error}");
 }
 
 #[test]
 fn networks_that_the_script_blocks_are_kept_as_cidr() {
-    let script = script(
-        r#"{"blacklistIPs": ["10.0.0.0/8", {"IP": "192.168.0.0", "Mask": "//8AAA=="}, {"IP": "fc00::", "Mask": "/gAAAAAAAAAAAAAAAAAAAA=="}, "no", {}]}"#,
-    );
-    assert_eq!(script.blocked, ["10.0.0.0/8", "192.168.0.0/16", "fc00::/7"]);
-    assert!(
-        script.notes[0].starts_with("2 of the script's `blacklistIPs`"),
-        "{:?}",
-        script.notes
-    );
+    let script = script(r#"{"blacklistIPs": ["10.0.0.0/8", "192.168.0.1", "fc00::/7"]}"#);
+    assert_eq!(script.blocked, ["10.0.0.0/8", "192.168.0.1/32", "fc00::/7"]);
 }
 
 #[test]
-fn texts_that_no_k6_prints_are_refused_or_read_without_harm() {
-    for text in ["", "null", "[]", "exception", "{", "{\"thresholds\": "] {
-        let error = Script::read(text.as_bytes()).unwrap_err();
-        assert!(
-            matches!(error, ScriptError::NoOptions(_)),
-            "{text}: {error}"
-        );
-    }
+fn options_that_no_script_can_have_are_refused_or_read_without_harm() {
     for text in [
-        r#"{"thresholds": 3, "scenarios": [1], "blacklistIPs": "x", "rps": {}}"#,
-        r#"{"thresholds": {"{": ["<"], "a{b": [""], "http_req_duration{": ["p(<5"]}, "scenarios": {"": 5}}"#,
-        r#"{"scenarios": {"a": {"vus": -3}, "b": {"vus": 1e300, "stages": [4, {"target": "x"}]}}}"#,
+        "",
+        "[]",
+        "{",
+        r#"{"thresholds": 3}"#,
+        r#"{"scenarios": {"": 5}}"#,
+        r#"{"scenarios": {"a": {"executor": "constant-vus", "vus": -3}}}"#,
+        r#"{"thresholds": {"{": ["<"]}}"#,
     ] {
-        Script::read(text.as_bytes()).unwrap();
+        Script::of_json(text.as_bytes(), Runner::K6).unwrap_err();
     }
+    Script::of_json(b"null", Runner::K6).unwrap();
     let deep = "{\"a\":".repeat(10_000);
-    Script::read(deep.as_bytes()).unwrap_err();
-    let many = format!(
-        "{{\"thresholds\": {{\"x\": [{}\"a\"]}}}}",
-        "\"a\",".repeat(5_000)
-    );
+    Script::of_json(deep.as_bytes(), Runner::K6).unwrap_err();
+    let many = (0..500).map(|n| format!("\"x{n}\": [\"avg<1\"]"));
+    let many = many.collect::<Vec<_>>().join(",");
+    let many = format!("{{\"thresholds\": {{{many}}}}}");
     assert_eq!(script(&many).uncarried.len(), 201);
 }
 
@@ -261,7 +293,8 @@ fn arguments_that_decide_on_the_load_are_refused_with_their_place() {
     let ok = ["-e", "A=B=C", "--env=X=1", "--tag", "a=b", "--throw"];
     check_arguments(&ok).unwrap();
     let owned: Vec<String> = ok.iter().map(|s| (*s).to_owned()).collect();
-    assert_eq!(for_inspect(&owned), ["-e", "A=B=C", "--env=X=1"]);
+    let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    assert_eq!(variables(&owned), [pair("A", "B=C"), pair("X", "1")]);
     for (arguments, at, part) in [
         (
             &["-e", "A=B", "--vus", "9"][..],
@@ -300,4 +333,162 @@ fn what_k6_says_is_told_as_lines_without_its_log_around_it() {
     let lines = said(many.as_bytes());
     assert_eq!((lines.len(), lines[11].len()), (12, 300));
     assert!(said(b"\xff msg=\"\\").len() <= 1);
+}
+
+fn own() -> OwnScript {
+    let of = |name: &str, kind| Declared {
+        name: name.to_owned(),
+        kind,
+    };
+    OwnScript {
+        metrics: vec![
+            of("login_time", DeclaredKind::Trend),
+            of("wrong", DeclaredKind::Rate),
+            of("orders", DeclaredKind::Counter),
+            of("queue", DeclaredKind::Gauge),
+        ],
+        ..OwnScript::default()
+    }
+}
+
+/// The objective of a threshold of a script that this program runs, and its row.
+fn of_own(metric: &str, expression: &str) -> Result<(String, Vec<(String, MetricRow)>), String> {
+    let read = breakpoint_script::threshold::threshold(metric, expression);
+    let mut rows = Vec::new();
+    let read = read.map_err(|error| error.to_string())?;
+    Ok((threshold::of_own(&read, &own(), &mut rows)?, rows))
+}
+
+#[test]
+fn thresholds_of_a_script_run_here_are_about_any_tags_and_parts() {
+    for (metric, expression, wanted, row) in [
+        (
+            "http_req_duration{role:user}",
+            "p(95)<500",
+            "p95(requests{role:user})<500ms",
+            MetricRow::Requests,
+        ),
+        (
+            "http_req_duration{ role:user, method:GET }",
+            "avg<9",
+            "avg(requests{role:user,method:GET})<9ms",
+            MetricRow::Requests,
+        ),
+        (
+            "http_req_failed{scenario:users}",
+            "rate==0",
+            "errors(requests{scenario:users})<=0%",
+            MetricRow::Requests,
+        ),
+        (
+            "http_reqs{status:200}",
+            "rate>5",
+            "rps(requests{status:200})>5",
+            MetricRow::Requests,
+        ),
+        (
+            "http_reqs{status:500}",
+            "count==0",
+            "rps(requests{status:500})<=0",
+            MetricRow::Requests,
+        ),
+        (
+            "http_req_duration{url:http://a/?b<c}",
+            "max<9",
+            "max(requests{url:http://a/?b<c})<9ms",
+            MetricRow::Requests,
+        ),
+        (
+            "http_req_waiting",
+            "p(99)<9",
+            "p99(http_req_waiting)<9ms",
+            MetricRow::Part(Part::Waiting),
+        ),
+        (
+            "http_req_connecting{name:a}",
+            "max<9",
+            "max(http_req_connecting{name:a})<9ms",
+            MetricRow::Part(Part::Connecting),
+        ),
+        (
+            "iteration_duration{scenario:users}",
+            "med<9",
+            "p50(iteration_duration{scenario:users})<9ms",
+            MetricRow::Time,
+        ),
+        (
+            "group_duration{group:::login}",
+            "p(90)<9",
+            "p90(group_duration{group:::login})<9ms",
+            MetricRow::Time,
+        ),
+        (
+            "checks{check:it is there}",
+            "rate>0.9",
+            "errors(checks{check:itisthere})<10%",
+            MetricRow::PassIsOne,
+        ),
+        (
+            "login_time{role:user}",
+            "p(90)<9",
+            "p90(login_time{role:user})<9ms",
+            MetricRow::Time,
+        ),
+        (
+            "wrong{role:user}",
+            "rate<0.1",
+            "errors(wrong{role:user})<10%",
+            MetricRow::PassIsZero,
+        ),
+        ("orders", "rate<9", "rps(orders)<9", MetricRow::Sum),
+        ("orders", "count<1", "rps(orders)<=0", MetricRow::Sum),
+        ("queue", "value<=5", "max(queue)<=5ms", MetricRow::Time),
+    ] {
+        let (objective, rows) = of_own(metric, expression).unwrap();
+        assert_eq!(objective, wanted);
+        let [(name, counted)] = rows.as_slice() else {
+            panic!("{metric}: {rows:?}");
+        };
+        assert_eq!(*counted, row, "{metric}");
+        let asked = Slo::parse([wanted]).unwrap();
+        let asked = asked.objectives()[0].step().unwrap();
+        assert_eq!(row_of(&own(), asked).unwrap(), row, "{name} {asked}");
+    }
+    for (metric, expression, wanted) in [
+        ("http_req_duration{name:a}", "p(95)<5", "p95(a)<5ms"),
+        ("iterations", "rate>3", "rps(iteration)>3"),
+    ] {
+        let plain = of_own(metric, expression);
+        assert_eq!(plain, Ok((wanted.to_owned(), Vec::new())));
+    }
+}
+
+#[test]
+fn what_no_search_can_hold_a_threshold_to_is_told_with_its_reason() {
+    for (metric, expression, why) in [
+        ("orders", "count>10", "a total grows with the time"),
+        (
+            "http_reqs{role:user}",
+            "count<10",
+            "a total grows with the time",
+        ),
+        ("queue", "value>5", "only their largest value"),
+        ("http_req_sending", "avg<5", "use http_req_waiting"),
+        ("data_sent", "rate<5", "bytes on the wire"),
+        ("nothing{a:b}", "avg<5", "is not a metric"),
+    ] {
+        let told = of_own(metric, expression).unwrap_err();
+        assert!(told.contains(why), "{metric}: {told}");
+    }
+    let aborting =
+        r#"{"thresholds": {"http_req_duration": [{"threshold": "p(95)<5", "abortOnFail": true}]}}"#;
+    for (runner, is_told) in [(Runner::Own, true), (Runner::K6, false)] {
+        let script = Script::of_json(aborting.as_bytes(), runner).unwrap();
+        assert_eq!(script.objectives, ["p95<5ms"]);
+        let told = script
+            .notes
+            .iter()
+            .any(|note| note.contains("`abortOnFail`"));
+        assert_eq!(told, is_told, "{:?}", script.notes);
+    }
 }

@@ -26,7 +26,7 @@ pub use facts::{
 pub use k6::K6Plan;
 pub use locust::LocustPlan;
 pub use native::NativePlan;
-pub use script::ScriptPlan;
+pub use script::{KindPlan, ScriptPlan, ScriptPopulationPlan};
 
 /// The values of `--engine` and of `kind`.
 const KINDS: [&str; 4] = ["native", "script", "locust", "k6"];
@@ -122,7 +122,7 @@ pub(super) fn resolve(
     let by_profile = named.is_default() && url.is_default() && spec.script.is_some();
     let of_k6 = k6::first_flag(flags).is_some() || k6::is_meant(spec);
     if named.value == "k6" || ((by_flag || by_profile) && of_k6) {
-        return k6::resolve(profile, spec, flags, reader).map(EnginePlan::K6);
+        return k6::resolve(profile, spec, flags).map(EnginePlan::K6);
     }
     if named.value == "script" || by_flag || by_profile {
         script::check_unused(profile, spec, flags)?;
@@ -200,6 +200,13 @@ pub(super) fn check(
         able(can.populations, |why| {
             refuse(profile, "--engine", given, span, why)
         })?;
+    }
+    if let Some(given) = flags.population.clone()
+        && facts.populations().is_empty()
+    {
+        let why = "this is for the scenarios of a script that this program runs; in a profile, \
+                   write `population` in [search]";
+        return Err(refuse(profile, "--population", given, None, why));
     }
     if let Some(threads) = flags.threads {
         let given = threads.to_string();

@@ -75,14 +75,16 @@ pub struct FindFlags {
     pub locust_header: Vec<String>,
     /// `--script`.
     pub script: Option<PathBuf>,
+    /// `--population`: the scenario of the script that is searched.
+    pub population: Option<String>,
+    /// Whether levels are VUs, whatever the script says.
+    pub is_closed: bool,
     /// `--env`, each.
     pub env: Vec<String>,
     /// `--include-system-env-vars`.
     pub include_system_env_vars: bool,
     /// `--k6`.
     pub k6: Option<PathBuf>,
-    /// `--k6-mode`.
-    pub k6_mode: Option<String>,
     /// `--k6-exec`.
     pub k6_exec: Option<String>,
     /// `--k6-env`, each.

@@ -112,7 +112,17 @@ pub(super) struct ResolvedPopulations {
     pub(super) users: Option<Box<ScenarioSpec>>,
 }
 
-pub(super) fn resolve(profile: &Profile) -> Result<ResolvedPopulations, ProfileError> {
+/// `runs_scenarios` is whether the populations are those of the profile, and not of a script.
+pub(super) fn resolve(
+    profile: &Profile,
+    runs_scenarios: bool,
+) -> Result<ResolvedPopulations, ProfileError> {
+    if !runs_scenarios && profile.populations.is_empty() && profile.search.users.is_none() {
+        return Ok(ResolvedPopulations {
+            populations: Populations::default(),
+            users: None,
+        });
+    }
     let source = &profile.source;
     let is_mix = check_mix(profile)?;
     let searched = searched(profile)?;

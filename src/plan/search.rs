@@ -30,7 +30,7 @@ pub(super) fn resolve(
     reader: &Reader<'_>,
     engine: &dyn EngineFacts,
 ) -> Result<ResolvedSearch, PlanError> {
-    let arrivals = arrivals(section, flags, reader)?;
+    let arrivals = arrivals(section, flags, reader, engine)?;
     let usual = SearchSpec::default();
     let defaults = match arrivals {
         None => SearchSpec {
@@ -102,9 +102,17 @@ fn arrivals(
     section: &profile::SearchSection,
     flags: &FindFlags,
     reader: &Reader<'_>,
+    engine: &dyn EngineFacts,
 ) -> Result<Option<Arrivals>, PlanError> {
     let flag = Flag("--rate", flags.rate.clone());
-    let rate = reader.pick(flag, section.rate.as_ref(), None, |t| {
+    // Who says that levels are VUs means it.
+    let of_vus = [flags.min_vus, flags.start_vus, flags.require_vus];
+    let keys = [&section.min_vus, &section.start_vus, &section.require_vus];
+    let is_closed = flags.is_closed
+        || of_vus.iter().any(Option::is_some)
+        || keys.iter().any(|key| key.is_some());
+    let default = engine.arrivals().filter(|_| !is_closed);
+    let rate = reader.pick(flag, section.rate.as_ref(), default, |t| {
         value::arrivals(t).map(Some)
     })?;
     Ok(rate.value)

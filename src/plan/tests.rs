@@ -3,7 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::k6::{Declared, DeclaredKind, Function, MetricRow, Mode, OwnScript, Script, Version};
+use crate::k6::{Declared, DeclaredKind, Function, MetricRow, OwnScript, Runner, Script};
 use crate::measure::{Arrivals, Level, LevelUnit, StepTable};
 use crate::scenario::Scenario;
 
@@ -1008,14 +1008,14 @@ proptest! {
 
 fn of_script(json: &str) -> ScriptInfo {
     ScriptInfo {
-        version: Some(Version::read("k6 v2.2.1 (x)").unwrap()),
-        script: Script::read(json.as_bytes()).unwrap(),
+        script: Script::of_json(json.as_bytes(), Runner::K6).unwrap(),
         crc32: 7,
     }
 }
 
 const THRESHOLDS: &str = r#"{"thresholds": {"http_req_duration": ["p(95)<500"], "checks": ["rate>0.9"]}, "blacklistIPs": ["127.0.0.9/32"],
-    "scenarios": {"a": {"vus": 3, "exec": "browse"}, "b": {"vus": 1, "exec": "buy"}}}"#;
+    "scenarios": {"a": {"executor": "per-vu-iterations", "vus": 3, "iterations": 3, "exec": "browse"},
+        "b": {"executor": "per-vu-iterations", "exec": "buy"}}}"#;
 
 fn script_flags() -> FindFlags {
     FindFlags {
@@ -1100,8 +1100,8 @@ fn objectives_of_flags_or_profile_stand_in_the_place_of_thresholds() {
 }
 
 #[test]
-fn a_profile_names_script_program_mode_functions_and_arguments() {
-    let text = "slo = [\"p95<1s\"]\n[engine]\nscript = \"load/s.js\"\nbinary = \"./bin/k6\"\nmode = \"gate\"\n\
+fn a_profile_names_script_program_functions_and_arguments() {
+    let text = "slo = [\"p95<1s\"]\n[engine]\nscript = \"load/s.js\"\nbinary = \"./bin/k6\"\n\
                 exec = { buy = 1, browse = 3 }\narguments = [\"-e\", \"TOKEN={{ env.TOKEN \
                     }}\"]\n[target]\nallow = [\"staging\"]\n";
     let flags = FindFlags {
@@ -1160,17 +1160,11 @@ fn what_in_a_profile_does_not_go_with_k6_is_refused_where_it_stands() {
     let steps = "steps = [{ name = \"x\", get = \"/\" }]";
     let population = format!("[[population]]\nname = \"b\"\nvus = 1\nscenario = {{ {steps} }}\n");
     for (more, line, part) in [
-        ("mode = \"gte\"\n", 5, "did you mean `gate`?"),
         ("exec = { a = 0 }\n", 5, "the weight of `a`"),
         (
             "arguments = [\"--vus\", \"3\"]\n",
             5,
             "`--vus` is not an argument",
-        ),
-        (
-            "mode = \"restart\"\nexec = { a = 1 }\n",
-            6,
-            "only the function `default`",
         ),
         (
             "[search]\nrate = \"poisson\"\n",
@@ -1202,7 +1196,7 @@ fn what_in_a_profile_does_not_go_with_k6_is_refused_where_it_stands() {
             "mine.toml:6: only the engines `script` and `k6` support this",
         ),
         (
-            "kind = \"locust\"\nmode = \"gate\"\n",
+            "kind = \"locust\"\nbinary = \"k6\"\n",
             "mine.toml:6: only the engines `script` and `k6` support this",
         ),
     ] {
@@ -1254,21 +1248,14 @@ fn flags_that_do_not_go_with_k6_or_without_it_are_refused() {
             },
             &["--k6-exec a", "browse=3,buy=1"],
         ),
-        (
-            FindFlags {
-                k6_mode: text("x"),
-                ..none()
-            },
-            &["--k6-mode x", "gate or restart"],
-        ),
     ] {
         refused(OF_K6, &flags, parts);
     }
-    let gate = FindFlags {
-        k6_mode: text("gate"),
+    let exec = FindFlags {
+        k6_exec: text("a=1"),
         ..none()
     };
-    refused(DEMO, &gate, &["--k6-mode gate", "only the engine `k6`"]);
+    refused(DEMO, &exec, &["--k6-exec a=1", "only the engine `k6`"]);
     let native = FindFlags {
         engine: text("native"),
         ..script_flags()
@@ -1283,22 +1270,10 @@ fn flags_that_do_not_go_with_k6_or_without_it_are_refused() {
     );
 }
 
-#[test]
-fn the_mode_restart_runs_one_function() {
-    let flags = FindFlags {
-        k6_mode: Some("restart".to_owned()),
-        ..script_flags()
-    };
-    let thresholds = r#"{"thresholds": {"http_req_failed": ["rate<0.01"]}}"#;
-    let plan = Plan::resolve_with(None, &flags, Some(&of_script(thresholds))).unwrap();
-    assert_eq!(plan.engine.k6().unwrap().mode, Mode::Restart);
-    let error = Plan::resolve_with(None, &flags, Some(&of_script(THRESHOLDS))).unwrap_err();
-    assert!(error.to_string().contains("run browse, buy"), "{error}");
-}
-
 /// What this program learns of a script that it runs itself.
 fn of_own_script(options: &str, functions: &[&str]) -> ScriptInfo {
-    let options: serde_json::Map<_, _> = serde_json::from_str(options).unwrap();
+    let options = serde_json::from_str(options).unwrap();
+    let options = breakpoint_script::options::options(&options).unwrap();
     let functions = functions.iter().map(|name| (*name).to_owned()).collect();
     let metric = |name: &str, kind| Declared {
         name: name.to_owned(),
@@ -1311,8 +1286,7 @@ fn of_own_script(options: &str, functions: &[&str]) -> ScriptInfo {
     ];
     let own = OwnScript::new(functions, metrics, &options);
     ScriptInfo {
-        version: None,
-        script: Script::of_own(&options, own).unwrap(),
+        script: Script::of_own(&options, own, Runner::Own, &|_| None).unwrap(),
         crc32: 9,
     }
 }
@@ -1365,12 +1339,7 @@ fn a_script_is_run_by_this_program_and_its_thresholds_are_the_slo() {
             .iter()
             .any(|note| note.contains("`orders: count>10`"))
     );
-    assert!(
-        script
-            .notes
-            .iter()
-            .any(|note| note.contains("set the load: stages"))
-    );
+    assert_eq!(script.left_out, ["stages"]);
     let told = |part: &str| script.notes.iter().any(|note| note.contains(part));
     assert!(told("`hosts` is ignored; set addresses"));
     assert!(plan.target.connect.insecure);
@@ -1387,7 +1356,6 @@ fn who_says_how_k6_is_run_means_k6_and_who_only_names_a_script_does_not() {
         ("env = { A = \"1\" }\nexec = { a = 2 }\n", "script"),
         ("kind = \"k6\"\n", "k6"),
         ("binary = \"k6\"\n", "k6"),
-        ("mode = \"gate\"\n", "k6"),
         ("arguments = [\"-e\", \"A=1\"]\n", "k6"),
     ] {
         assert_eq!(named(&engine(more), &none), name, "{more}");
@@ -1402,7 +1370,7 @@ fn who_says_how_k6_is_run_means_k6_and_who_only_names_a_script_does_not() {
     assert_eq!(own_script(&plain).env.len(), 2);
     for (more, part) in [
         (
-            "kind = \"script\"\nmode = \"gate\"\n",
+            "kind = \"script\"\nbinary = \"k6\"\n",
             "this is for k6 itself",
         ),
         (
@@ -1426,11 +1394,143 @@ fn a_script_that_lacks_a_function_is_refused() {
         slo: vec!["p95<1s".to_owned()],
         ..FindFlags::default()
     };
-    let options = r#"{"scenarios": {"a": {"exec": "browse"}}}"#;
+    let options = r#"{"scenarios": {"a": {"executor": "shared-iterations", "exec": "browse"}}}"#;
     let error = Plan::resolve_with(None, &flags, Some(&of_own_script(options, &["default"])));
     let error = error.unwrap_err().to_string();
     assert!(
         error.contains("no function `browse`; exported: default"),
         "{error}"
     );
+}
+
+const TWO: &str = r#"{"scenarios": {
+    "users": {"executor": "ramping-vus", "stages": [{"duration": "1m", "target": 30}], "exec": "visit"},
+    "abusers": {"executor": "constant-arrival-rate", "rate": 90, "timeUnit": "1m", "duration": "1m",
+        "preAllocatedVUs": 5, "maxVUs": 10, "exec": "visit"}}}"#;
+
+fn of_two(flags: FindFlags) -> Result<Plan, PlanError> {
+    let flags = FindFlags {
+        script: Some("s.js".into()),
+        slo: vec!["p95<1s".to_owned()],
+        ..flags
+    };
+    Plan::resolve_with(None, &flags, Some(&of_own_script(TWO, &["visit"])))
+}
+
+#[test]
+fn all_scenarios_of_a_script_are_searched_unless_one_is_named() {
+    let together = of_two(FindFlags::default()).unwrap();
+    let script = own_script(&together);
+    let [all] = &script.populations()[..] else {
+        panic!("{:?}", script.populations());
+    };
+    let kinds: Vec<(&str, &str, u32)> = (all.kinds.iter())
+        .map(|kind| (&*kind.scenario, &*kind.function, kind.share))
+        .collect();
+    assert_eq!(kinds, [("abusers", "visit", 1), ("users", "visit", 3)]);
+    assert_eq!(
+        (all.amount, together.load),
+        (Amount::Searched, LoadPlan::Closed)
+    );
+    assert!(EngineFacts::populations(script).is_empty());
+    assert!(
+        script
+            .notes
+            .iter()
+            .any(|note| note.contains("--population NAME"))
+    );
+
+    for (searched, beside, amount, is_open) in [
+        ("users", "abusers", Amount::PerSecond(Level(2)), false),
+        ("abusers", "users", Amount::Vus(Level(30)), true),
+    ] {
+        let plan = of_two(FindFlags {
+            population: Some(searched.to_owned()),
+            ..FindFlags::default()
+        });
+        let plan = plan.unwrap();
+        let script = own_script(&plan);
+        let told = EngineFacts::populations(script);
+        let wanted = [
+            (beside.to_owned(), amount),
+            (searched.to_owned(), Amount::Searched),
+        ];
+        assert_eq!(told, wanted);
+        assert_eq!(plan.searched_name().as_deref(), Some(searched));
+        assert_eq!(plan.load != LoadPlan::Closed, is_open, "{searched}");
+        let rounded = script
+            .notes
+            .iter()
+            .any(|note| note.contains("is rounded to 2"));
+        assert_eq!(rounded, !is_open, "{:?}", script.notes);
+        let lines = script.words().outline;
+        assert!(
+            lines.contains(&("scenario", format!("{searched} (visit): set by the level"))),
+            "{lines:?}"
+        );
+    }
+    let of = |flags| of_two(flags).unwrap_err().to_string();
+    let none = of(FindFlags {
+        population: Some("bots".to_owned()),
+        ..FindFlags::default()
+    });
+    assert!(
+        none.contains("no such scenario; it has: abusers, users"),
+        "{none}"
+    );
+    let elsewhere = Plan::resolve(
+        None,
+        &FindFlags {
+            population: Some("bots".to_owned()),
+            ..FindFlags::default()
+        },
+    );
+    let elsewhere = elsewhere.unwrap_err().to_string();
+    assert!(
+        elsewhere.contains("write `population` in [search]"),
+        "{elsewhere}"
+    );
+}
+
+#[test]
+fn arrival_rates_are_searched_as_such_unless_vus_are_asked_for() {
+    let options = r#"{"scenarios": {"a": {"executor": "constant-arrival-rate", "rate": 9,
+        "duration": "1m", "preAllocatedVUs": 5, "exec": "visit"}}}"#;
+    let load = |flags: FindFlags| {
+        let flags = FindFlags {
+            script: Some("s.js".into()),
+            slo: vec!["p95<1s".to_owned()],
+            ..flags
+        };
+        let info = of_own_script(options, &["visit"]);
+        Plan::resolve_with(None, &flags, Some(&info)).unwrap().load
+    };
+    let arrivals = |load| match load {
+        LoadPlan::Open(open) => Some(open.arrivals),
+        LoadPlan::Closed => None,
+    };
+    assert_eq!(
+        arrivals(load(FindFlags::default())),
+        Some(Arrivals::Poisson)
+    );
+    let most = FindFlags {
+        max_vus: Some(700),
+        rate: Some("constant".to_owned()),
+        ..FindFlags::default()
+    };
+    let open = load(most);
+    assert_eq!(arrivals(open), Some(Arrivals::Constant));
+    assert!(matches!(open, LoadPlan::Open(open) if open.most_vus == 700));
+    for closed in [
+        FindFlags {
+            start_vus: Some(5),
+            ..FindFlags::default()
+        },
+        FindFlags {
+            is_closed: true,
+            ..FindFlags::default()
+        },
+    ] {
+        assert_eq!(load(closed), LoadPlan::Closed);
+    }
 }

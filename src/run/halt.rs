@@ -24,6 +24,8 @@ pub enum Halt {
     GeneratorHost(String),
     /// A feeder whose rows are used once each has none left; which, and the way out.
     UsedUp(String),
+    /// The load itself ended it, as a script may; why.
+    Load(String),
     /// The target's machine is; how that shows.
     TargetHost(String),
     /// The run takes longer than it may at most.
@@ -37,7 +39,9 @@ impl Halt {
             Self::User | Self::StopFile(_) => Ending::Interrupted,
             Self::GeneratorHost(_) => Ending::GeneratorLimited,
             Self::UsedUp(_) => Ending::DataUsedUp,
-            Self::Condition(_) | Self::TargetHost(_) | Self::TooLong(_) => Ending::Aborted,
+            Self::Condition(_) | Self::Load(_) | Self::TargetHost(_) | Self::TooLong(_) => {
+                Ending::Aborted
+            }
         }
     }
 
@@ -47,7 +51,9 @@ impl Halt {
             Self::User | Self::StopFile(_) => RampEnding::Interrupted,
             Self::GeneratorHost(_) => RampEnding::GeneratorLimited,
             Self::UsedUp(_) => RampEnding::DataUsedUp,
-            Self::Condition(_) | Self::TargetHost(_) | Self::TooLong(_) => RampEnding::Aborted,
+            Self::Condition(_) | Self::Load(_) | Self::TargetHost(_) | Self::TooLong(_) => {
+                RampEnding::Aborted
+            }
         }
     }
 
@@ -58,7 +64,7 @@ impl Halt {
             Self::StopFile(path) => format!("stopped: the stop file {path} exists"),
             Self::Condition(met) => format!("stopped by abort-if {met}"),
             Self::GeneratorHost(how) => format!("emergency stop: this machine {how}"),
-            Self::UsedUp(which) => which.clone(),
+            Self::UsedUp(why) | Self::Load(why) => why.clone(),
             Self::TargetHost(how) => format!("emergency stop: the target's machine {how}"),
             Self::TooLong(limit) => format!(
                 "stopped: the whole run took longer than {} (max-time)",
@@ -72,6 +78,8 @@ impl Halt {
 pub(super) fn of_error(error: &EngineError) -> (Ending, RampEnding, String) {
     let halt = match error {
         EngineError::UsedUp(which) => Halt::UsedUp(which.clone()),
+        // A script that wants what it may not is no matter of the generator.
+        EngineError::Aborted(why) | EngineError::Unfit(why) => Halt::Load(why.clone()),
         other => {
             let (search, ramp) = (Ending::GeneratorLimited, RampEnding::GeneratorLimited);
             return (search, ramp, other.to_string());

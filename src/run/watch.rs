@@ -63,6 +63,10 @@ impl<S: RunEnvironment> Observer for Watch<'_, S> {
         self.interrupt.halt(Halt::UsedUp(which.to_owned()));
     }
 
+    fn aborted(&mut self, why: &str) {
+        self.interrupt.halt(Halt::Load(why.to_owned()));
+    }
+
     fn is_failing(&self, recent: &Measurement) -> bool {
         !self.warms_up && self.spec.slo.is_failing(recent, &self.spec.steps)
             || self.way_up && self.is_hopeless(recent)

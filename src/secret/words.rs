@@ -7,8 +7,24 @@ use super::{MASK, is_secret_value, masked, names_a_secret};
 
 /// Names with a part that many secrets' names have, which are none.
 const PLAIN: &[&str] = &[
-    "author", "authors", "bypass", "compass", "design", "keyboard", "keys", "keyspace", "monkey",
-    "passed", "passes", "passing", "sigkill", "signal", "signals", "sigterm",
+    "author",
+    "authority",
+    "authorities",
+    "authors",
+    "bypass",
+    "compass",
+    "design",
+    "keyboard",
+    "keys",
+    "keyspace",
+    "monkey",
+    "passed",
+    "passes",
+    "passing",
+    "sigkill",
+    "signal",
+    "signals",
+    "sigterm",
 ];
 /// How the value of an `authorization` begins.
 const SCHEMES: &[&str] = &["basic", "bearer", "digest", "negotiate", "token"];

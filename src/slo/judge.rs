@@ -416,6 +416,9 @@ fn judge_cycles(objective: &Objective, m: &Measurement, steps: &StepTable) -> Ou
             None => no_data(objective),
         },
         Metric::Rps { step } => match step_or(step, steps.main()) {
+            Some(step) if matches!(objective.comparison, Comparison::Lt | Comparison::Le) => {
+                side(objective, m.throughput(step))
+            }
             Some(step) => rate::at_least(objective, step, m, steps),
             None => no_data(objective),
         },

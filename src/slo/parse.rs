@@ -102,6 +102,9 @@ const SPELLINGS: [(&str, Comparison); 11] = [
     (".eq.", Comparison::Eq),
 ];
 
+/// How an objective on a metric of a script's own begins.
+const OF_METRIC: &str = "metric(";
+
 /// How an objective on cycles begins that meet several limits at once.
 const GOOD: &str = "good(";
 
@@ -131,10 +134,7 @@ pub(super) fn objective(text: &str) -> Result<Objective, SloError> {
     let (metric, comparison, right) = if let Some(rest) = text.strip_prefix(GOOD) {
         good(rest, &text)?
     } else {
-        let found = SPELLINGS
-            .iter()
-            .find_map(|(spelling, comparison)| Some((text.split_once(spelling)?, *comparison)));
-        let Some(((left, right), comparison)) = found else {
+        let Some((left, comparison, right)) = compared(&text) else {
             return Err(match metric(&text, &text) {
                 Ok(_) => SloError::NoBound(text),
                 Err(error) => error,
@@ -168,8 +168,20 @@ fn left_of<'a>(metric: &'a Metric, text: &'a str) -> &'a str {
     if let Metric::Good { row, .. } = metric {
         return row;
     }
-    let found = SPELLINGS.iter().find_map(|(s, _)| text.split_once(s));
-    found.map_or(text, |(left, _)| left)
+    compared(text).map_or(text, |(left, ..)| left)
+}
+
+/// What stands left and right of the comparison. The name of a step in brackets may hold anything:
+/// `p95(requests{url:http://a/?b<c})<2s`.
+fn compared(text: &str) -> Option<(&str, Comparison, &str)> {
+    let behind = text.rfind(')').map_or(0, |at| at + 1);
+    let from = |begin: usize| {
+        SPELLINGS.iter().find_map(|(spelling, comparison)| {
+            let at = begin + text[begin..].find(spelling)?;
+            Some((&text[..at], *comparison, &text[at + spelling.len()..]))
+        })
+    };
+    from(behind).or_else(|| from(0))
 }
 
 /// Reads what stands behind `good(`: limits, a comparison, and what is left of the text.
@@ -249,6 +261,9 @@ fn metric(left: &str, whole: &str) -> Result<Metric, SloError> {
         text: whole.to_owned(),
         metric: left.to_owned(),
     };
+    if let Some(rest) = left.strip_prefix(OF_METRIC) {
+        return of_metric(rest).ok_or_else(unknown);
+    }
     let (name, step) = split_step(left).ok_or_else(unknown)?;
     match name.as_str() {
         "avg" | "mean" => return Ok(Metric::Mean { step }),
@@ -283,6 +298,26 @@ fn metric(left: &str, whole: &str) -> Result<Metric, SloError> {
             })
         }
         _ => Err(unknown()),
+    }
+}
+
+/// Reads what stands behind `metric(` in `metric(login_time).p95`, a metric of a script's own: of a
+/// Trend a latency, of a Counter `rate`, of a Gauge `value`, and of a Rate nothing.
+fn of_metric(rest: &str) -> Option<Metric> {
+    let (name, of) = rest.rsplit_once(')')?;
+    let step = Some(name.to_owned()).filter(|name| !name.is_empty());
+    step.as_ref()?;
+    match of.strip_prefix('.') {
+        None if of.is_empty() => Some(Metric::Errors { step }),
+        Some("rate") => Some(Metric::Rps { step }),
+        Some("value") => Some(Metric::Max { step }),
+        Some(of) => match metric(of, of).ok()? {
+            Metric::Quantile { q, step: None } => Some(Metric::Quantile { q, step }),
+            Metric::Mean { step: None } => Some(Metric::Mean { step }),
+            Metric::Max { step: None } => Some(Metric::Max { step }),
+            _ => None,
+        },
+        None => None,
     }
 }
 
@@ -362,8 +397,11 @@ fn check(metric: &Metric, comparison: Comparison, bound: f64) -> Result<(), &'st
         Metric::Good { .. } if bound >= 1.0 && comparison == Comparison::Gt => {
             Err("a share above 100 % cannot be met; write `>=100%` for all of them")
         }
-        Metric::Rps { .. } if upper || comparison == Comparison::Eq => {
-            Err("a rate objective needs a lower bound: `>` or `>=`")
+        Metric::Rps { .. } if comparison == Comparison::Eq => {
+            Err("a rate is never exact: it needs a lower bound (`>` or `>=`) or an upper bound")
+        }
+        Metric::Rps { step: None } if upper => {
+            Err("a rate objective of all requests needs a lower bound: `>` or `>=`")
         }
         _ => Ok(()),
     }

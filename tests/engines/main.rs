@@ -1,6 +1,6 @@
 //! The engines of others: Locust clusters, and k6.
 //!
-//! They take minutes, and so run only when asked for, as in CI:
+//! Locust clusters take minutes, and so run only when asked for, as in CI:
 //!
 //!     cargo test --test engines -- --include-ignored
 #![expect(clippy::unwrap_used, reason = "tests")]

@@ -9,8 +9,6 @@ use breakpoint::cli::Cli;
 use clap::{CommandFactory as _, Parser as _};
 
 const EXAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/reports/example");
-/// Where a stand-in for k6 lies, which says what a script holds.
-const K6: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/k6_front");
 
 /// What is done with an example beside reading it.
 enum Run {
@@ -22,10 +20,7 @@ enum Run {
 
 fn breakpoint(folder: &Path, args: &[String]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_breakpoint"));
-    let path = std::env::var("PATH").unwrap_or_default();
-    command
-        .env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"))
-        .env("PATH", format!("{K6}:{path}"));
+    command.env("XDG_STATE_HOME", env!("CARGO_TARGET_TMPDIR"));
     command.args(args).current_dir(folder).env("CI", "true");
     command.output().unwrap()
 }

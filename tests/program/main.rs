@@ -23,6 +23,8 @@ mod ramp;
 mod resume;
 mod scale;
 mod script;
+mod script_counts;
+mod script_scenarios;
 mod script_shop;
 mod scripts;
 mod secrets;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
 
-use breakpoint::record::{Ending, HoldEnd};
+use breakpoint::record::{Ending, HoldEnd, Verdict};
 use breakpoint::report;
 use tempfile::TempDir;
 
@@ -214,7 +214,8 @@ fn a_ramp_follows_the_stages_of_the_script() {
 #[test]
 fn plan_says_what_a_script_is_and_what_of_it_is_left_out() {
     let script = "export const options = { rps: 5, vus: 3, thresholds: { http_req_duration: \
-                  ['p(95)<500'], 'http_req_duration{status:200}': ['p(95)<500'] } };\n\
+                  ['p(95)<500'], 'http_req_duration{status:200}': ['p(95)<500'], data_sent: \
+                  ['rate<5', { threshold: 'count<9', abortOnFail: true }] } };\n\
                   export default function () { }\nexport function teardown() { }\n";
     let folder = with(script);
     let output = breakpoint(folder.path(), &["plan", "--script", "s.js"]);
@@ -225,9 +226,11 @@ fn plan_says_what_a_script_is_and_what_of_it_is_left_out() {
         "default=1",
         "teardown",
         "p95<500ms",
-        "option `rps` (5) is ignored",
+        "option `rps` (5) (line 1) is ignored",
         "set the load: vus",
-        "http_req_duration{status:200}: p(95)<500",
+        "p95(requests{status:200})<500ms",
+        "data_sent: rate<5",
+        "`abortOnFail`",
     ] {
         assert!(text.contains(part), "no `{part}`:\n{text}");
     }
@@ -290,7 +293,9 @@ fn what_is_wrong_with_a_script_is_told_with_its_place() {
         ];
         let output = breakpoint(folder.path(), &args);
         let text = said(&output);
-        assert_eq!(output.status.code(), Some(2), "{script}:\n{text}");
+        // What a script ends itself is ended as --abort-if ends it.
+        let code = if script.contains("abort") { 99 } else { 2 };
+        assert_eq!(output.status.code(), Some(code), "{script}:\n{text}");
         for part in parts {
             assert!(text.contains(part), "no `{part}` for {script}:\n{text}");
         }
@@ -322,4 +327,102 @@ fn a_script_is_given_what_the_user_says_and_nothing_else() {
     );
     let text = look(&["--include-system-env-vars"]);
     assert!(text.contains("API_KEY"), "{text}");
+}
+
+/// Two kinds of VUs of one script: thresholds are about one of them alone.
+const TWO_KINDS: &str = r"
+import http from 'k6/http';
+import exec from 'k6/execution';
+import { check, group } from 'k6';
+import { Counter, Trend } from 'k6/metrics';
+
+const orders = new Counter('orders');
+const itemTime = new Trend('item_time', true);
+
+export const options = {
+  tags: { test: 'both' },
+  scenarios: {
+    users: { executor: 'constant-vus', vus: 1, duration: '5s', exec: 'user', tags: { paid: 'yes' } },
+    abusers: { executor: 'constant-vus', vus: 1, duration: '5s', exec: 'abuser' },
+  },
+  thresholds: {
+    'http_req_duration{role:user}': ['p(95)<2000'],
+    'http_req_failed{scenario:users,test:both}': ['rate<0.01'],
+    'http_req_duration{paid:yes,method:GET}': ['max<60000'],
+    'http_req_waiting{scenario:users}': ['p(95)<2000'],
+    'checks{check:home is there}': ['rate>0.99'],
+    'group_duration{group:::shop}': ['p(95)<2000'],
+    'item_time{kind:cheap}': ['p(95)<2000'],
+    'iteration_duration{scenario:users}': ['p(95)<2000'],
+    orders: ['rate<100000'],
+    'http_reqs{status:401}': ['rate>0.001'],
+  },
+};
+
+const login = { headers: { Authorization: 'Bearer t0k' } };
+
+export function user() {
+  group('shop', () => {
+    const home = http.get(`${__ENV.BASE}/home`, { ...login, tags: { role: 'user' } });
+    check(home, { 'home is there': (r) => r.status === 200 });
+  });
+  exec.vu.metrics.tags.role = 'user';
+  const item = http.get(`${__ENV.BASE}/items/1`, login);
+  itemTime.add(item.timings.duration, { kind: 'cheap' });
+  itemTime.add(60000, { kind: 'dear' });
+  orders.add(2);
+}
+
+export function abuser() {
+  const home = http.get(`${__ENV.BASE}/home`);
+  check(home, { 'it is refused': (r) => r.status === 200 });
+}
+";
+
+#[test]
+fn thresholds_about_tags_are_met_by_the_users_whoever_else_fails() {
+    repeated(|| {
+        let (folder, shop) = (with(TWO_KINDS), shop());
+        let base = format!("BASE={}", shop.url);
+        let args = [
+            "find",
+            "--script",
+            "s.js",
+            "-e",
+            &base,
+            "--max-vus",
+            "4",
+            "--start-vus",
+            "4",
+            "--budget",
+            "45s",
+            "--out",
+            "out",
+            "--no-reference-holds",
+        ];
+        let output = answered(breakpoint(folder.path(), &args))?;
+        let text = said(&output);
+        let mut runs = fs::read_dir(folder.path().join("out/script-s")).unwrap();
+        let run = runs.next().unwrap().unwrap().path();
+        let record = report::read(&fs::read(run.join("result.json")).unwrap()).unwrap();
+        for row in [
+            "requests{role:user}",
+            "requests{scenario:users,test:both}",
+            "http_req_waiting{scenario:users}",
+            "checks{check:home is there}",
+            "item_time{kind:cheap}",
+            "iteration_duration{scenario:users}",
+        ] {
+            assert!(
+                record.plan.steps.iter().any(|step| step == row),
+                "no `{row}`:\n{text}"
+            );
+        }
+        let probe = record.probes.last().unwrap();
+        assert_eq!(probe.level.get(), 4, "{text}");
+        for objective in &probe.objectives {
+            assert_eq!(objective.verdict, Verdict::Held, "{objective:?}\n{text}");
+        }
+        Ok(())
+    });
 }

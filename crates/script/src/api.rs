@@ -161,6 +161,11 @@ const PARTS: &[Builtin] = &[
         exports: &[],
     },
     Builtin {
+        name: "part:console",
+        made: Made::Text(include_str!("api/console.js")),
+        exports: &[],
+    },
+    Builtin {
         name: "part:address",
         made: Made::Exports(crate::address::install_address),
         exports: &[],

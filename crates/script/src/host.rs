@@ -140,6 +140,13 @@ impl BaseTags {
     }
 }
 
+impl std::fmt::Debug for Host {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // Not what it was given: that may be secret.
+        f.debug_struct("Host").finish_non_exhaustive()
+    }
+}
+
 impl Host {
     pub(crate) fn new(parts: Arc<Parts>, identity: VuIdentity, is_loading: bool) -> Rc<Self> {
         let http = crate::http::Settings::of(&parts.options);

@@ -25,6 +25,7 @@ mod modules;
 pub mod options;
 mod program;
 mod sockets;
+mod stand_in;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod threshold;

@@ -12,6 +12,7 @@ use crate::LoadError;
 use crate::api;
 use crate::host::{Host, Wanted};
 use crate::jslib;
+use crate::stand_in;
 use crate::typescript;
 
 /// Before the whole name of a module.
@@ -34,6 +35,9 @@ impl Resolver for Finder {
         name: &str,
         _attributes: Option<ImportAttributes<'js>>,
     ) -> Result<String> {
+        if let Some(name) = stand_in::resolve(&self.0, base, name) {
+            return Ok(name);
+        }
         resolve(base, name).map_err(|words| {
             let place = place_of(&self.0, base, name);
             let text = match &place {
@@ -61,6 +65,9 @@ impl Loader for Reader {
     ) -> Result<Module<'js, Declared>> {
         if let Some(module) = api::find(name) {
             return compiled(ctx, &self.0, name, || Ok(api::as_module(module).into()));
+        }
+        if let Some(text) = stand_in::text(name) {
+            return compiled(ctx, &self.0, name, || Ok(text.into()));
         }
         let module = compiled(ctx, &self.0, name, || {
             text(&self.0, name).map_err(|error| fails(ctx, &self.0, error))
@@ -173,22 +180,23 @@ fn has_ending(name: &str, ending: &str) -> bool {
 /// Whether a text exports in the old way.
 fn is_common_js(text: &str) -> bool {
     let exports = text.contains("module.exports") || text.contains("exports.");
-    let is_module = text.lines().any(|line| {
-        let line = line.trim_start();
-        [
-            "import ",
-            "import{",
-            "import\"",
-            "import'",
-            "export ",
-            "export{",
-            "export*",
-            "export default",
-        ]
-        .iter()
-        .any(|start| line.starts_with(start))
-    });
-    (exports || text.contains("require(")) && !is_module
+    (exports || text.contains("require(")) && !is_module(text)
+}
+
+/// Whether a text has a statement of modules: at the begin of a line, or behind another statement,
+/// where bundlers put it.
+fn is_module(text: &str) -> bool {
+    ["import", "export"].iter().any(|word| {
+        text.match_indices(word).any(|(at, _)| {
+            let before = text[..at].trim_end_matches([' ', '\t']);
+            let begins = before.is_empty() || before.ends_with(['\n', '\r', ';', '}']);
+            let rest = text[at + word.len()..].trim_start_matches([' ', '\t']);
+            let spaced = rest.len() < text.len() - at - word.len();
+            let goes_on = rest.starts_with(['{', '*', '"', '\''])
+                || spaced && rest.starts_with(|c: char| c.is_alphabetic() || "_$".contains(c));
+            begins && goes_on
+        })
+    })
 }
 
 /// On one line, so that places stay what they are.
@@ -237,7 +245,7 @@ pub(crate) fn resolve(base: &str, name: &str) -> std::result::Result<String, Str
 }
 
 /// Why a module has no counterpart.
-fn refusal(name: &str) -> Option<String> {
+pub(crate) fn refusal(name: &str) -> Option<String> {
     let (what, way_out) = match name {
         "k6/net/grpc" | "k6/experimental/grpc" => ("gRPC is not supported", "use --engine k6"),
         "k6/browser" | "k6/experimental/browser" => {
@@ -286,7 +294,7 @@ pub fn refused_imports(name: &str, text: &str) -> Vec<LoadError> {
     all
 }
 
-fn is_address(name: &str) -> bool {
+pub(crate) fn is_address(name: &str) -> bool {
     name.starts_with("https://") || name.starts_with("http://")
 }
 

@@ -9,12 +9,14 @@ use thiserror::Error;
 use crate::threshold::{self, Threshold};
 
 mod duration;
+mod line;
 mod read;
 mod scenario;
 #[cfg(test)]
 mod tests;
 
 pub use duration::duration;
+pub use line::line;
 pub use scenario::{Executor, Scenario, Stage};
 
 use read::At;
@@ -118,6 +120,10 @@ pub struct Options {
 pub struct Watched {
     /// The threshold.
     pub threshold: Threshold,
+    /// As the script has it: its metric and its expression.
+    pub text: String,
+    /// The option, such as `thresholds.checks[0]`.
+    pub place: String,
     /// `abortOnFail`: the run ends.
     pub aborts: bool,
     /// `delayAbortEval`: but not before this.
@@ -255,7 +261,7 @@ const IDLE: [(&str, &str); 17] = [
     ),
     (
         "localIPs",
-        "addresses of this machine are set in the profile",
+        "set where connections come from with --local-addr",
     ),
     ("vusMax", "k6 ignores it too"),
     ("consoleOutput", "it is printed"),
@@ -468,6 +474,8 @@ fn thresholds(at: &At) -> Result<Vec<Watched>, OptionsError> {
                 .map_err(|e| expression.error(&format!("is not a threshold: {e}")))?;
             all.push(Watched {
                 threshold,
+                text: format!("{}: {text}", metric.name()),
+                place: item.place().to_owned(),
                 aborts: watched.1,
                 delay: watched.2,
             });

@@ -42,6 +42,9 @@ pub struct Given {
     pub longest_run: Duration,
     /// The largest answer that it takes, bytes after unpacking.
     pub max_answer_bytes: usize,
+    /// Whether what only k6 has is stood in for by what does nothing: for one whose options are
+    /// read, and that nobody runs.
+    pub stand_ins: bool,
 }
 
 impl Default for Given {
@@ -51,6 +54,7 @@ impl Default for Given {
             memory_limit: 256 * 1024 * 1024,
             longest_run: Duration::from_secs(10),
             max_answer_bytes: 64 * 1024 * 1024,
+            stand_ins: false,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! A script's thresholds, as typed values.
 
+use std::fmt;
+
 use thiserror::Error;
 
 use crate::exchange::MetricKind;
@@ -237,6 +239,21 @@ pub(crate) fn percentile(text: &str) -> Option<f64> {
     let inner = text.trim().strip_prefix('p')?.trim_start();
     let inner = inner.strip_prefix('(')?.strip_suffix(')')?;
     number(inner.trim()).filter(|percent| (0.0..=100.0).contains(percent))
+}
+
+impl fmt::Display for Aggregation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Count => f.write_str("count"),
+            Self::Rate => f.write_str("rate"),
+            Self::Value => f.write_str("value"),
+            Self::Average => f.write_str("avg"),
+            Self::Minimum => f.write_str("min"),
+            Self::Maximum => f.write_str("max"),
+            Self::Median => f.write_str("med"),
+            Self::Percentile(percent) => write!(f, "p({percent})"),
+        }
+    }
 }
 
 impl Aggregation {

@@ -54,6 +54,12 @@ pub(crate) fn describe<'js>(ctx: &Ctx<'js>, host: &Host, value: &Value<'js>) -> 
             "the script holds more than the {} MiB of memory that a VU may",
             host.parts.given.memory_limit >> 20
         ),
+        // Where there is no memory for an error, `null` arrives in its place, and what took the
+        // memory may be gone by now.
+        ThrownKind::Script if value.is_null() => format!(
+            "null: the script threw it, or it needed more than the {} MiB of memory that a VU may",
+            host.parts.given.memory_limit >> 20
+        ),
         _ => cut(text, LONGEST_TEXT),
     };
     Thrown {

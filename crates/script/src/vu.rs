@@ -11,7 +11,7 @@ use rquickjs::{
     Array, Context, Ctx, Function, Module, Object, Persistent, Promise, Runtime, Value,
 };
 
-use crate::exchange::{End, Happened, OpId, Thrown, ThrownKind, Turn, Until};
+use crate::exchange::{End, Happened, OpId, Tags, Thrown, ThrownKind, Turn, Until};
 use crate::host::{Ended, Host, Input, Output, Wanted};
 use crate::http::{self, Pending};
 use crate::program::{LoadError, Parts, Program};
@@ -103,6 +103,8 @@ pub struct Call {
 /// A virtual user of a script. It stays on the thread that made it.
 #[derive(Debug)]
 pub struct Vu {
+    /// Dropped before the rest, which is the last to know of it.
+    host: Rc<Host>,
     body: Coroutine<Input, Output, ()>,
     next: Option<Box<Call>>,
     is_over: bool,
@@ -115,7 +117,7 @@ impl Vu {
     /// Init code throws, or there is no memory.
     pub fn new(program: &Arc<Program>, identity: VuIdentity) -> Result<Self, LoadError> {
         let host = Host::new(Arc::clone(&program.parts), identity, false);
-        let mut body = live(host)?;
+        let mut body = live(Rc::clone(&host))?;
         match body.resume(Input::Memory) {
             Step::Waits(Output::Made(made)) => made?,
             _ => {
@@ -125,6 +127,7 @@ impl Vu {
             }
         }
         Ok(Self {
+            host,
             body,
             next: None,
             is_over: true,
@@ -157,6 +160,11 @@ impl Vu {
         };
         self.is_over = matches!(turn.until, Until::Over(_));
         turn
+    }
+
+    /// The tags of everything at this point of the script.
+    pub fn tags(&self) -> Arc<Tags> {
+        self.host.base_tags()
     }
 
     /// Whether a call is running.

@@ -1,5 +1,4 @@
-//! How k6 is brought to a level: one process whose VUs ask at the gate, or one process for each
-//! level.
+//! How k6 is brought to a level: one process, whose VUs ask at the gate.
 
 use tokio::sync::mpsc::UnboundedSender;
 
@@ -7,28 +6,27 @@ use super::K6Spec;
 use super::gate::VuGate;
 use super::points::Event;
 use super::process::{self, Process};
-use super::restart::{Launch, Lost, Restart};
 use super::wrapper::Wrapper;
 use crate::engine::EngineError;
 
 /// Tags of k6's own that its points shall have.
-const TAGS: &str = "name,status,error,error_code,expected_response,scenario,vu";
+const TAGS: &str = "name,status,error,error_code,expected_response,scenario,vu,service,method,url";
 
-/// How k6 is driven.
+/// A k6 that runs, and where its VUs ask.
 #[derive(Debug)]
-pub(super) enum Drive {
-    Gate {
-        gate: VuGate,
-        k6: Process,
-        /// Until k6 has read it.
-        wrapper: Option<Wrapper>,
-    },
-    Restart(Restart),
+pub(super) struct Drive {
+    gate: VuGate,
+    k6: Process,
+    /// Until k6 has read it.
+    wrapper: Option<Wrapper>,
 }
 
 impl Drive {
-    /// One k6 for all levels.
-    pub(super) async fn gate(
+    /// Starts k6.
+    ///
+    /// # Errors
+    /// When it cannot be started, or the script that drives it cannot be written.
+    pub(super) async fn start(
         spec: &K6Spec,
         events: UnboundedSender<Vec<Event>>,
     ) -> Result<Self, EngineError> {
@@ -38,101 +36,69 @@ impl Drive {
             .map_err(|e| EngineError::Start(format!("no local port for k6 to connect to: {e}")))?;
         let wrapper = Wrapper::write(spec, &gate.url()).map_err(|e| {
             EngineError::Unfit(format!(
-                "cannot write next to {}, where the script that drives it must be: {e}; mode \
-                 `restart` needs no such file",
+                "cannot write next to {}, where the script that drives it must be: {e}; move the \
+                 script to a folder that can be written",
                 spec.script.display()
             ))
         })?;
         let mut arguments = arguments(spec);
         arguments.push(wrapper.path().display().to_string());
-        let k6 = Process::start(&spec.binary, &arguments, &spec.hidden, None, events);
-        let k6 = k6.map_err(|e| not_started(spec, &e.to_string()))?;
-        Ok(Self::Gate {
+        let k6 = Process::start(&spec.binary, &arguments, &spec.hidden, events).map_err(|e| {
+            EngineError::Start(format!("{} did not start: {e}", spec.binary.display()))
+        })?;
+        Ok(Self {
             gate,
             k6,
             wrapper: Some(wrapper),
         })
     }
 
-    /// One for each.
-    pub(super) fn restart(spec: &K6Spec, events: UnboundedSender<Vec<Event>>) -> Self {
-        let mut arguments = arguments(spec);
-        arguments.push("-d".to_owned());
-        arguments.push(format!("{}s", spec.longest.as_secs().max(1)));
-        arguments.push(spec.script.display().to_string());
-        Self::Restart(Restart::new(Launch {
-            binary: spec.binary.clone(),
-            arguments,
-            hidden: spec.hidden.clone(),
-            events,
-        }))
-    }
-
     pub(super) fn set_level(&self, level: u32) {
-        match self {
-            Self::Gate { gate, .. } => gate.set_level(level),
-            Self::Restart(restart) => restart.set_level(level),
-        }
+        self.gate.set_level(level);
     }
 
-    /// Every function as often as the others; without the gate there is only one.
+    /// Every function as often as the others, or by their weights.
     pub(super) fn set_evenly(&self, evenly: bool) {
-        if let Self::Gate { gate, .. } = self {
-            gate.set_evenly(evenly);
-        }
+        self.gate.set_evenly(evenly);
     }
 
     /// k6 has read it and made all its VUs of it: a run that is killed leaves no file behind.
     pub(super) fn forget_wrapper(&mut self) {
-        if let Self::Gate { wrapper, .. } = self {
-            *wrapper = None;
-        }
+        self.wrapper = None;
     }
 
     pub(super) fn pid(&self) -> Option<u32> {
-        match self {
-            Self::Gate { k6, .. } => k6.pid,
-            Self::Restart(restart) => restart.pid(),
-        }
+        self.k6.pid
     }
 
     /// Waits until there is no k6 that should be there.
     pub(super) async fn lost(&mut self) -> EngineError {
-        match self {
-            Self::Gate { k6, .. } => ended(&k6.ended().await),
-            Self::Restart(restart) => match restart.lost().await {
-                Lost::Ended(how) => ended(&how),
-                Lost::NotStarted(why) => EngineError::Start(format!("k6 did not start: {why}")),
-            },
+        let how: process::Ended = self.k6.ended().await;
+        if how.is_unfit() {
+            EngineError::Unfit(how.text())
+        } else {
+            EngineError::Stopped(how.text())
         }
     }
 
     pub(super) fn halt(&mut self) {
-        match self {
-            Self::Gate { k6, .. } => k6.end(),
-            Self::Restart(restart) => restart.set_level(0),
-        }
+        self.k6.end();
     }
 
     pub(super) async fn stop(mut self) {
         self.halt();
-        match self {
-            // The gate stays open until k6 is gone: nobody shall take its end for an accident.
-            Self::Gate { gate, mut k6, .. } => {
-                k6.ended().await;
-                drop(gate);
-            }
-            Self::Restart(restart) => restart.stop().await,
-        }
+        // The gate stays open until k6 is gone: nobody shall take its end for an accident.
+        self.k6.ended().await;
+        drop(self.gate);
     }
 }
 
-/// What each `k6 run` is told.
+/// What `k6 run` is told.
 pub(super) fn arguments(spec: &K6Spec) -> Vec<String> {
     let mut out: Vec<String> = ["run", "--quiet", "--no-thresholds"]
         .map(str::to_owned)
         .into();
-    out.extend(spec.version.map(|v| v.no_summary().to_owned()));
+    out.push(spec.version.no_summary().to_owned());
     // No REST interface: nobody but us tells it what to do, and two of them are not in each other's
     // way.
     let values = [
@@ -146,16 +112,4 @@ pub(super) fn arguments(spec: &K6Spec) -> Vec<String> {
     }
     out.extend(spec.arguments.iter().cloned());
     out
-}
-
-fn not_started(spec: &K6Spec, why: &str) -> EngineError {
-    EngineError::Start(format!("{} did not start: {why}", spec.binary.display()))
-}
-
-fn ended(how: &process::Ended) -> EngineError {
-    if how.is_unfit() {
-        EngineError::Unfit(how.text())
-    } else {
-        EngineError::Stopped(how.text())
-    }
 }

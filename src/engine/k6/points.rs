@@ -12,8 +12,8 @@ use crate::measure::FailureKind;
 
 /// What the wrapper calls its own requests.
 pub(super) const POLL: &str = "__breakpoint";
-/// Scenarios whose requests are those of VUs; `setup` and `teardown` have none.
-const SCENARIOS: [&str; 2] = ["breakpoint", "default"];
+/// The scenario whose requests are those of VUs; `setup` and `teardown` have none.
+const SCENARIO: &str = "breakpoint";
 /// Of what a failed request says, how much is kept, characters.
 const MOST_TEXT: usize = 300;
 /// No request is taken to last longer, milliseconds: a day.
@@ -41,18 +41,12 @@ pub(super) enum What {
     End,
     /// It threw: this.
     Threw(String),
-    /// A VU has gone through the user's function and begins again.
-    Again,
     /// Everything that happened some time before this has been written.
     Mark,
     /// A VU was told to run.
     Told,
     /// So many VUs run from now on.
     Running(u32),
-    /// k6 begins to run VUs with the numbers from 1 to this.
-    Started(u32),
-    /// k6 is gone with all its VUs.
-    Gone,
 }
 
 /// A request that ended.
@@ -121,6 +115,12 @@ struct Tags<'a> {
     name: Cow<'a, str>,
     #[serde(borrow, default)]
     status: Cow<'a, str>,
+    #[serde(borrow, default)]
+    service: Cow<'a, str>,
+    #[serde(borrow, default)]
+    method: Cow<'a, str>,
+    #[serde(borrow, default)]
+    url: Cow<'a, str>,
     #[serde(borrow, default)]
     scenario: Cow<'a, str>,
     #[serde(borrow, default)]
@@ -220,7 +220,8 @@ fn is_wanted(metric: &[u8]) -> bool {
         metric,
         b"http_req_duration"
             | b"http_req_blocked"
-            | b"iteration_duration"
+            | b"grpc_req_duration"
+            | b"browser_http_req_duration"
             | b"bp_begin"
             | b"bp_end"
             | b"bp_error"
@@ -244,17 +245,19 @@ fn parse(line: &[u8]) -> Option<Point> {
     let mut vu = [&tags.vu, &in_metadata].into_iter();
     let vu = vu.find_map(|text| text.parse().ok()).unwrap_or(0);
     let ms = data.value.clamp(0.0, LONGEST_MS);
-    let of_vu = SCENARIOS.contains(&tags.scenario.as_ref());
+    let of_vu = tags.scenario == SCENARIO;
     let what = match line.metric.as_ref() {
-        "http_req_duration" => Part::Duration(Request {
-            latency_s: ms / 1e3,
-            whole: false,
-            outcome: outcome(&tags),
-            status: tags.status.parse().ok().filter(|status| *status > 0),
-            said: cut(&tags.error),
-            name: tags.name.into_owned(),
-            of_vu,
-        }),
+        "http_req_duration" => Part::Duration(request(&tags, ms, outcome(&tags), of_vu)),
+        // These are one point each.
+        "grpc_req_duration" => {
+            let request = request(&tags, ms, of_grpc(&tags), of_vu);
+            Part::Other(What::Request(whole(request)))
+        }
+        // No function but that of a VU has a browser.
+        "browser_http_req_duration" => {
+            let request = request(&tags, ms, outcome(&tags), true);
+            Part::Other(What::Request(whole(request)))
+        }
         "http_req_blocked" => Part::Blocked(ms),
         "bp_begin" => Part::Other(What::Begin),
         "bp_end" => Part::Other(What::End),
@@ -262,12 +265,34 @@ fn parse(line: &[u8]) -> Option<Point> {
         // Lines come in the order in which they were written, so each would do; these come also
         // when no VU does anything.
         "bp_mark" | "vus" => Part::Other(What::Mark),
-        // The wrapper's own iterations are made of waiting too; it says itself when the user's
-        // function begins and ends.
-        _ if tags.scenario == "default" => Part::Other(What::Again),
         _ => return None,
     };
     Some(Point { at, vu, what })
+}
+
+fn request(tags: &Tags<'_>, ms: f64, outcome: Outcome, of_vu: bool) -> Request {
+    // A call of gRPC has the names of its service and its method.
+    let name = match (&tags.name, &tags.service) {
+        (name, _) if !name.is_empty() => name.to_string(),
+        (_, service) if !service.is_empty() => format!("{service}/{}", tags.method),
+        _ => tags.url.to_string(),
+    };
+    Request {
+        name,
+        latency_s: ms / 1e3,
+        whole: false,
+        outcome,
+        status: tags.status.parse().ok().filter(|status| *status > 0),
+        said: cut(&tags.error),
+        of_vu,
+    }
+}
+
+fn whole(request: Request) -> Request {
+    Request {
+        whole: true,
+        ..request
+    }
 }
 
 /// RFC 3339 as nanoseconds since 1970.
@@ -296,6 +321,15 @@ fn outcome(tags: &Tags<'_>) -> Outcome {
         Outcome::Failed(kind(code, &tags.error))
     } else {
         Outcome::Ok
+    }
+}
+
+/// How a call of gRPC ended: its status 0 is that all is well.
+fn of_grpc(tags: &Tags<'_>) -> Outcome {
+    match tags.status.as_ref() {
+        "" | "0" => Outcome::Ok,
+        "4" => Outcome::Failed(FailureKind::Timeout),
+        _ => Outcome::Failed(FailureKind::Status),
     }
 }
 
@@ -428,6 +462,36 @@ mod tests {
         let seen = requests(&lines);
         assert_eq!(seen.len(), 1);
         assert!(!seen[0].of_vu);
+    }
+
+    #[test]
+    fn calls_of_grpc_and_requests_of_browsers_are_requests() {
+        let call = |status: u32| {
+            let tags = format!(
+                r#""service":"hello.Greeter","method":"SayHello","status":"{status}","scenario":"breakpoint","vu":"7""#
+            );
+            point("grpc_req_duration", TIME, 12.5, &tags)
+        };
+        let page =
+            r#""name":"http://127.0.0.1:8080/","url":"http://127.0.0.1:8080/","status":"200""#;
+        let lines = [
+            call(0),
+            call(14),
+            call(4),
+            point("browser_http_req_duration", TIME, 30.0, page),
+        ];
+        let seen = requests(&lines);
+        let names: Vec<&str> = seen.iter().map(|r| r.name.as_str()).collect();
+        let grpc = "hello.Greeter/SayHello";
+        assert_eq!(names, [grpc, grpc, grpc, "http://127.0.0.1:8080/"]);
+        let outcomes: Vec<&Outcome> = seen.iter().map(|r| &r.outcome).collect();
+        let failed = [FailureKind::Status, FailureKind::Timeout].map(Outcome::Failed);
+        assert_eq!(
+            outcomes,
+            [&Outcome::Ok, &failed[0], &failed[1], &Outcome::Ok]
+        );
+        assert!(seen.iter().all(|r| r.whole && r.of_vu));
+        assert_eq!(seen[1].status, Some(14));
     }
 
     #[test]

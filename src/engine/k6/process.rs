@@ -14,7 +14,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
 
-use super::points::{Event, Reader, What};
+use super::points::{Event, Reader};
 use super::tool::speaks_to_nobody;
 use crate::children::Group;
 use crate::k6::said;
@@ -113,7 +113,7 @@ pub(super) struct Process {
 
 impl Process {
     /// Starts k6 with these arguments, of which some are secrets that it shall not repeat. What it
-    /// measures goes to `events`; `vus` is for one whose VUs run from the beginning, how many.
+    /// measures goes to `events`.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -121,7 +121,6 @@ impl Process {
         binary: &Path,
         arguments: &[String],
         hidden: &Hidden,
-        vus: Option<u32>,
         events: UnboundedSender<Vec<Event>>,
     ) -> std::io::Result<Self> {
         let mut command = Command::new(binary);
@@ -140,7 +139,7 @@ impl Process {
         let pid = child.id();
         let tail = Tail::new(hidden.clone());
         let points = child.stdout.take().map(|out| {
-            let reader = PointReader::new(vus, hidden.clone(), events);
+            let reader = PointReader::new(hidden.clone(), events);
             tokio::spawn(reader.read(out))
         });
         let said = child.stderr.take().map(|err| {
@@ -222,17 +221,14 @@ async fn end(child: &mut Child) -> std::io::Result<ExitStatus> {
 /// Reads the points that k6 writes.
 struct PointReader {
     reader: Reader,
-    /// VUs that run from the beginning, until it is told that they do.
-    vus: Option<u32>,
     hidden: Hidden,
     events: UnboundedSender<Vec<Event>>,
 }
 
 impl PointReader {
-    fn new(vus: Option<u32>, hidden: Hidden, events: UnboundedSender<Vec<Event>>) -> Self {
+    fn new(hidden: Hidden, events: UnboundedSender<Vec<Event>>) -> Self {
         Self {
             reader: Reader::default(),
-            vus,
             hidden,
             events,
         }
@@ -263,27 +259,11 @@ impl PointReader {
         if lines.is_empty() {
             self.reader.close(&mut events);
         }
-        if let Some((at, n)) = self.vus.and_then(|n| Some((first(&events)?, n))) {
-            self.vus = None;
-            let what = [What::Running(n), What::Started(n)];
-            let begin = what.map(|what| Event { at, vu: 0, what });
-            events.splice(0..0, begin);
-        }
         if !events.is_empty() {
             // Without a receiver the run is over.
             let _ = self.events.send(events);
         }
     }
-}
-
-/// When VUs began of which this is the first that is heard.
-fn first(events: &[Event]) -> Option<i64> {
-    let begin = |event: &Event| match &event.what {
-        What::Request(request) => request.of_vu.then(|| request.begin(event.at)),
-        What::Again => Some(event.at),
-        _ => None,
-    };
-    events.iter().filter_map(begin).min()
 }
 
 /// The last things that k6 said.
@@ -352,6 +332,7 @@ async fn next_line(
 
 #[cfg(test)]
 mod tests {
+    use super::super::points::What;
     use super::*;
 
     #[test]
@@ -372,13 +353,13 @@ mod tests {
         assert_eq!(killed.text(), "k6 was killed by a signal");
     }
 
-    const LINE: &str = r#"{"metric":"iteration_duration","type":"Point","data":{"time":"1970-01-01T00:00:01Z","value":1,"tags":{"scenario":"default","vu":"1"}}}"#;
+    const LINE: &str = r#"{"metric":"bp_begin","type":"Point","data":{"time":"1970-01-01T00:00:01Z","value":1,"tags":{"scenario":"default","vu":"1"}}}"#;
 
-    async fn run(script: &str, vus: Option<u32>) -> (Process, Vec<Event>) {
+    async fn run(script: &str) -> (Process, Vec<Event>) {
         let (events, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let args = ["-c".to_owned(), script.to_owned()];
         let mut process =
-            Process::start(Path::new("/bin/sh"), &args, &Hidden::default(), vus, events).unwrap();
+            Process::start(Path::new("/bin/sh"), &args, &Hidden::default(), events).unwrap();
         process.ended().await;
         let mut all = Vec::new();
         while let Some(batch) = seen.recv().await {
@@ -391,10 +372,10 @@ mod tests {
     async fn what_it_writes_is_read_to_the_end() {
         let script =
             format!("echo '{LINE}'; echo 'time=x msg=\"bye\"' >&2; printf '%s' '{LINE}'; exit 7");
-        let (mut process, events) = run(&script, Some(3)).await;
+        let (mut process, events) = run(&script).await;
         let whats: Vec<&What> = events.iter().map(|e| &e.what).collect();
         // The last line has no end: it was cut off.
-        assert_eq!(whats, [&What::Running(3), &What::Started(3), &What::Again]);
+        assert_eq!(whats, [&What::Begin]);
         let ended = process.ended().await;
         assert_eq!(ended.text(), "k6 exited on its own (exit code 7): bye");
     }
@@ -407,14 +388,8 @@ mod tests {
         let script =
             format!("trap 'exit 105' INT TERM; echo '{LINE}'; while :; do sleep 0.05; done");
         let args = ["-c".to_owned(), script];
-        let mut process = Process::start(
-            Path::new("/bin/sh"),
-            &args,
-            &Hidden::default(),
-            None,
-            events,
-        )
-        .unwrap();
+        let mut process =
+            Process::start(Path::new("/bin/sh"), &args, &Hidden::default(), events).unwrap();
         // What it wrote says that the trap is set.
         assert!(seen.recv().await.is_some());
         process.end();

@@ -4,10 +4,9 @@ use super::*;
 pub(super) fn spec(script: PathBuf) -> K6Spec {
     K6Spec {
         binary: PathBuf::from("k6"),
-        version: None,
+        version: Version::read("k6 v2.2.1 (x)").unwrap(),
         shown: script.display().to_string(),
         script,
-        mode: K6Mode::Gate,
         functions: vec![("buy".to_owned(), 1.0)],
         arguments: vec!["-e".to_owned(), "A=B".to_owned()],
         blacklist: vec!["128.0.0.0/1".to_owned(), "::2/127".to_owned()],
@@ -15,7 +14,6 @@ pub(super) fn spec(script: PathBuf) -> K6Spec {
         names: Vec::new(),
         look_vus: 1,
         max_vus: 7,
-        climbs: false,
         longest: Duration::from_secs(90),
         left_out: Vec::new(),
         hidden: Hidden::default(),
@@ -41,20 +39,6 @@ fn a_look_around_waits_for_every_vu_but_not_for_ever() {
     assert!(is_enough(20, 0, true));
     assert!(!is_enough(59, 50, false), "a VU is in its first iteration");
     assert!(is_enough(60, 50, false));
-}
-
-#[test]
-fn a_ramp_needs_the_gate() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
-    let spec = K6Spec {
-        mode: K6Mode::Restart,
-        climbs: true,
-        ..spec(PathBuf::from("x.js"))
-    };
-    let started = runtime.block_on(K6Engine::start(spec, std::future::pending()));
-    assert!(matches!(started, Err(EngineError::Unfit(why)) if why.contains("use mode `gate`")));
 }
 
 #[test]

@@ -116,18 +116,9 @@ impl Fold {
         }
     }
 
-    /// Up to when everything is known because a mark says so.
-    pub(super) fn marked(&self) -> Option<i64> {
-        self.mark.map(|mark| mark.saturating_sub(MARK_MARGIN))
-    }
-
-    /// Time of the latest mark, or of the beginning before the first.
-    pub(super) fn silent_since(&self) -> i64 {
-        self.mark.unwrap_or(self.zero)
-    }
-
-    /// The next second if everything is known up to its end.
-    pub(super) fn close(&mut self, known: i64) -> Option<Slice> {
+    /// The next second if everything is known up to its end, because a mark says so.
+    pub(super) fn close(&mut self) -> Option<Slice> {
+        let known = self.mark?.saturating_sub(MARK_MARGIN);
         let begin = self.zero + i64::try_from(self.next).ok()?.checked_mul(SECOND)?;
         let end = begin + SECOND;
         if known < end {
@@ -157,12 +148,6 @@ impl Fold {
                 open.request(&request);
             }
             What::Running(n) => self.running = n,
-            What::Started(n) => {
-                let all = 1..=n;
-                self.vus
-                    .extend(all.map(|number| (number, Vu::begun_at(at))));
-            }
-            What::Gone => self.vus.clear(),
             What::Told => self.vu(number).told = Some(at),
             What::Begin => {
                 let told = self.vu(number).told;
@@ -176,10 +161,6 @@ impl Fold {
             What::End => {
                 self.end(at, number, open);
                 self.vu(number).begun = None;
-            }
-            What::Again => {
-                self.end(at, number, open);
-                *self.vu(number) = Vu::begun_at(at);
             }
             What::Mark => {}
         }
@@ -358,7 +339,7 @@ mod tests {
         let mut out = Vec::new();
         for event in events {
             fold.add(event.clone());
-            while let Some(slice) = fold.marked().and_then(|known| fold.close(known)) {
+            while let Some(slice) = fold.close() {
                 out.push(slice);
             }
         }
@@ -436,22 +417,6 @@ mod tests {
         let events = [event(0, 1, What::Begin), event(5000, 0, What::Mark)];
         let seen = slices(&events);
         assert!(seen.iter().all(|s| s.requests.in_flight.is_empty()));
-    }
-
-    #[test]
-    fn a_k6_for_each_level_has_vus_that_always_iterate() {
-        let events = [
-            event(0, 0, What::Started(2)),
-            request(300, 1, 200),
-            event(400, 1, What::Again),
-            event(1500, 0, What::Gone),
-            event(9000, 0, What::Mark),
-        ];
-        let seen = slices(&events);
-        close(&seen[0].iterations.latency, &[0.4]);
-        close(&seen[0].iterations.in_flight, &[0.6, 1.0]);
-        close(&seen[0].requests.in_flight, &[0.5, 0.9]);
-        assert!(seen[1].iterations.in_flight.is_empty());
     }
 
     #[test]

@@ -25,6 +25,12 @@ options.scenarios = {
   breakpoint: Object.assign({ vus: config.vus, exec: 'bp', gracefulStop: '1s' }, always),
   breakpoint_mark: Object.assign({ vus: 1, exec: 'bp_mark', gracefulStop: '0s' }, always),
 };
+// A browser is an option of a scenario.
+for (const scenario of Object.values((user.options && user.options.scenarios) || {})) {
+  if (scenario.options) {
+    options.scenarios.breakpoint.options = scenario.options;
+  }
+}
 
 const begun = new Counter('bp_begin');
 const ended = new Counter('bp_end');
@@ -58,8 +64,9 @@ function ask(path) {
       // With the option `throw` a request that fails throws.
     }
   }
-  exec.test.abort('breakpoint no longer responds: it has ended, or the script may not connect to 127.0.0.1');
-  return { wait: true };
+  const why = 'breakpoint no longer responds: it has ended, or the script may not connect to 127.0.0.1';
+  exec.test.abort(why);
+  throw new Error(why);
 }
 
 // Of this VU: the function that it runs, and until when it need not ask again.
@@ -78,9 +85,11 @@ function message(error) {
 export async function bp(data) {
   const vu = String(exec.vu.idInInstance);
   if (Date.now() >= turn.until) {
-    const answer = ask(`/vu/${vu}`);
-    if (answer.wait) {
-      return;
+    // Who waits stays in one iteration: what an iteration begins with, such as a browser, is not
+    // begun again and again.
+    let answer = ask(`/vu/${vu}`);
+    while (answer.wait) {
+      answer = ask(`/vu/${vu}`);
     }
     turn = { run: answer.run, until: Date.now() + answer.ms };
   }

@@ -85,6 +85,11 @@ impl Recorder {
         }
     }
 
+    /// Counts so many passes at once, of something that takes no time.
+    pub(super) fn count_many(&mut self, step: usize, passes: u64) {
+        self.steps[step].latency.saturating_record_n(1, passes);
+    }
+
     /// Counts one way in which a step failed, and says what is wanted of it.
     pub(super) fn failed(&mut self, way: &Way) -> Wanted {
         let ways = &mut self.steps[way.step].ways;

@@ -12,6 +12,7 @@ pub(super) mod fake;
 mod load;
 mod running;
 mod table;
+mod tagged;
 mod telling;
 mod wire;
 
@@ -23,13 +24,13 @@ use std::rc::Rc;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use breakpoint_script::exchange::{End, Happened, OpId, Sample, Thrown, Turn, Until};
+use breakpoint_script::exchange::{End, Happened, OpId, Sample, Tags, Thrown, Turn, Until};
 use rand::RngExt as _;
 
 use self::desk::Desk;
 pub(super) use self::desk::Kept;
-pub use self::engine::{ScriptEngine, ScriptSpec};
-pub(in crate::engine) use self::load::{inspect, one, start};
+pub use self::engine::{ScriptEngine, ScriptPopulation, ScriptSpec};
+pub(in crate::engine) use self::load::{inspect, inspect_for_k6, one, start};
 use self::running::Running;
 use self::table::LateNames;
 pub use self::table::ScriptTable;
@@ -38,6 +39,7 @@ use super::limit::TimeLimit;
 use super::recorder::Ending;
 use super::user::{LATE, draws};
 use super::vu::{CycleEnd, Stop, User, VuState};
+use crate::engine::EngineError;
 use crate::k6::MetricRow;
 use crate::measure::{Failure, FailureKind, Mix};
 use crate::scenario::VuRng;
@@ -56,6 +58,9 @@ pub trait Talks {
 
     /// Ends the call in the middle, so that another may follow.
     fn break_off(&mut self);
+
+    /// The tags of everything at this point of the script.
+    fn tags(&self) -> Arc<Tags>;
 }
 
 /// A call of one of a script's functions.
@@ -71,21 +76,45 @@ pub struct Called<'a> {
 
 /// Makes virtual users, each on the thread that it lives on.
 pub trait MakesVus: Send + Sync {
-    /// The VU of a number, from 1, that runs a function; 0 runs `setup` and `teardown`.
+    /// The VU of a number, from 1, that is of a kind; 0 runs `setup` and `teardown`.
     ///
     /// # Errors
     /// What the script throws while it is loaded.
-    fn make(&self, number: u32, function: &str) -> Result<Box<dyn Talks>, String>;
+    fn make(&self, number: u32, kind: &ScriptKind) -> Result<Box<dyn Talks>, String>;
 }
 
-/// What all users of a script have in common, on all threads.
+/// A kind of users of a script.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ScriptKind {
+    /// The exported function that they run.
+    pub function: String,
+    /// The scenario whose users they are; empty where a function was asked for, and no scenario.
+    pub scenario: String,
+    /// Their part of all who share a level.
+    pub share: u32,
+}
+
+impl ScriptKind {
+    /// Users who run a function and are not of a scenario.
+    pub fn of_function(function: &str, share: u32) -> Self {
+        Self {
+            function: function.to_owned(),
+            scenario: String::new(),
+            share,
+        }
+    }
+}
+
+/// What all users of a script who share a level have in common, on all threads.
 pub struct ScriptWork {
     /// Who makes them.
     pub vus: Arc<dyn MakesVus>,
-    /// The functions that they run, and who runs which.
-    pub functions: Vec<String>,
-    /// Which of them a VU runs.
+    /// The kinds of them; never empty.
+    pub kinds: Vec<ScriptKind>,
+    /// Of which of these a VU is.
     pub mix: Mix,
+    /// How many VUs of others have lower numbers.
+    pub numbers_before: u32,
     /// What is counted where.
     pub table: ScriptTable,
     /// What `setup` returned, once it has.
@@ -94,6 +123,8 @@ pub struct ScriptWork {
     pub mean_think: Duration,
     /// Whether connections are closed after each iteration.
     pub closes_each_cycle: bool,
+    /// Whether answers that shed count as failures, as k6's own thresholds mean it.
+    pub sheds_fail: bool,
     /// What is never shown: values that the script was given.
     pub hidden: Vec<String>,
     seen: Mutex<Seen>,
@@ -116,7 +147,7 @@ impl fmt::Debug for ScriptWork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // Not what it was given: that may be secret.
         f.debug_struct("ScriptWork")
-            .field("functions", &self.functions)
+            .field("kinds", &self.kinds)
             .finish_non_exhaustive()
     }
 }
@@ -125,19 +156,21 @@ impl ScriptWork {
     /// Nothing has come up yet.
     pub fn new(
         vus: Arc<dyn MakesVus>,
-        functions: &[(String, u32)],
+        kinds: &[ScriptKind],
         table: ScriptTable,
         hidden: Vec<String>,
     ) -> Self {
-        let shares: Vec<u32> = functions.iter().map(|(_, share)| *share).collect();
+        let shares: Vec<u32> = kinds.iter().map(|kind| kind.share).collect();
         Self {
             vus,
-            functions: functions.iter().map(|(name, _)| name.clone()).collect(),
+            kinds: kinds.to_vec(),
             mix: Mix::new(&shares),
+            numbers_before: 0,
             table,
             data: OnceLock::new(),
             mean_think: Duration::ZERO,
             closes_each_cycle: false,
+            sheds_fail: false,
             hidden,
             seen: Mutex::default(),
         }
@@ -238,16 +271,28 @@ impl<'a> ScriptUser<'a> {
         }
     }
 
+    /// Of which kind it is.
+    fn own_kind(&self) -> &'a ScriptKind {
+        let work = &self.script.work;
+        let own = work.mix.kind(self.number.saturating_sub(1).into());
+        // The mix is of these kinds.
+        &work.kinds[own]
+    }
+
     /// The function that it runs.
     fn function(&self) -> &'a str {
-        let work = &self.script.work;
         match self.kind.function {
             Function::Setup => "setup",
             Function::Teardown => "teardown",
-            Function::Iteration => {
-                let own = work.mix.kind(self.number.saturating_sub(1).into());
-                work.functions.get(own).map_or("default", String::as_str)
-            }
+            Function::Iteration => &self.own_kind().function,
+        }
+    }
+
+    /// What the script calls it: nobody beside it has the same number.
+    fn number_for_script(&self) -> u32 {
+        match self.kind.function {
+            Function::Setup | Function::Teardown => 0,
+            Function::Iteration => (self.number).saturating_add(self.script.work.numbers_before),
         }
     }
 
@@ -292,7 +337,7 @@ impl<'a> ScriptUser<'a> {
             if !goes_on {
                 // No script can bring that about, and it would wait for ever.
                 let why = "the script waits for something that it never began";
-                desk.end_load(why.to_owned());
+                desk.end_load(EngineError::Stopped(why.to_owned()));
                 return None;
             }
             has_waited = true;
@@ -320,26 +365,41 @@ impl<'a> ScriptUser<'a> {
             }
             Some(End::Threw(thrown)) => Err(thrown),
             Some(End::Aborted(why)) => {
-                self.desk.end_load(aborted(&why));
+                self.desk.end_load(EngineError::Aborted(aborted(&why)));
                 return CycleEnd::Left;
             }
         };
         let row = self.kind.first_row + self.script.work.table.iteration();
         let is_one = self.kind.function == Function::Iteration;
         self.script.work.seen().iterations += u64::from(is_one);
+        let tags = match &self.vu {
+            Some(vu) if self.script.work.table.wants_iterations() => Some(vu.tags()),
+            _ => None,
+        };
+        if let Some(tags) = tags {
+            let whole = went.is_ok().then(|| self.desk.lasted());
+            let ending = match &went {
+                Ok(took) => Ending::Completed(*took),
+                Err(_) => Ending::Failed(FailureKind::Protocol),
+            };
+            self.desk.count_iteration(&tags, ending, whole);
+        }
         match went {
             Ok(took) => {
-                self.kind
-                    .thread
-                    .recorder
-                    .borrow_mut()
-                    .count(row, Ending::Completed(took));
+                let recorder = &self.kind.thread.recorder;
+                recorder.borrow_mut().count(row, Ending::Completed(took));
                 self.of_one_who_looks()
             }
             Err(thrown) => {
                 let failure = self.desk.threw(&thrown, row);
                 if is_one {
                     self.note_thrown(&thrown);
+                }
+                let looks = !self.kind.thinks && self.kind.trace.is_none();
+                if is_one && looks && self.desk.answers() {
+                    // The target answers, which is what is asked; what the script throws now and
+                    // then is counted in the load.
+                    return CycleEnd::Completed;
                 }
                 self.failure = Some(failure);
                 CycleEnd::Stopped(Stop::Failed(FailureKind::Protocol))
@@ -377,21 +437,43 @@ impl<'a> ScriptUser<'a> {
 }
 
 /// What a value of one of the script's own metrics counts as.
-fn ending_of(sample: &Sample, row: MetricRow) -> Ending {
+enum Counted {
+    One(Ending),
+    /// So many passes.
+    Many(u64),
+}
+
+/// The most that is added to a Counter at once.
+const MOST_ADDED: f64 = 1e12;
+
+fn ending_of(sample: &Sample, row: MetricRow) -> Counted {
     let passes = match row {
+        MetricRow::Sum => {
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it lies between these"
+            )]
+            let added = sample.value.clamp(0.0, MOST_ADDED).round() as u64;
+            return Counted::Many(added);
+        }
         MetricRow::Time => {
             // Whether or not the script says that they are times, thresholds are in its unit.
             let time = Duration::try_from_secs_f64((sample.value / 1e3).max(0.0));
-            return Ending::Completed(time.unwrap_or(Duration::MAX));
+            return Counted::One(Ending::Completed(time.unwrap_or(Duration::MAX)));
         }
         MetricRow::PassIsOne => sample.value.abs() > 0.0,
         MetricRow::PassIsZero => sample.value.abs() <= 0.0,
+        // No values of a metric are counted there.
+        MetricRow::Requests | MetricRow::Part(_) | MetricRow::Iterations => {
+            return Counted::Many(0);
+        }
     };
-    if passes {
+    Counted::One(if passes {
         Ending::Completed(Duration::ZERO)
     } else {
         Ending::Failed(FailureKind::Check)
-    }
+    })
 }
 
 fn aborted(why: &str) -> String {
@@ -411,7 +493,10 @@ impl User for ScriptUser<'_> {
         let resting = self.script.resting.borrow_mut().remove(&self.place);
         let made = match resting {
             Some(vu) => Ok(vu),
-            None => self.script.work.vus.make(self.number, self.function()),
+            None => {
+                let number = self.number_for_script();
+                self.script.work.vus.make(number, self.own_kind())
+            }
         };
         match made {
             Ok(vu) => {
@@ -419,7 +504,7 @@ impl User for ScriptUser<'_> {
                 CycleEnd::Completed
             }
             Err(why) => {
-                self.desk.end_load(why);
+                self.desk.end_load(EngineError::Unfit(why));
                 CycleEnd::Left
             }
         }

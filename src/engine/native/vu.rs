@@ -88,7 +88,22 @@ pub(super) struct VuState {
 }
 
 /// A request in flight: its rows, and since when.
-type Flying = (u64, [Option<usize>; 2], Instant);
+type Flying = (u64, Rows, Instant);
+
+/// The rows of a request: its own, that of all, and those of its tags.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Rows {
+    pub(super) own: Option<usize>,
+    pub(super) all: usize,
+    pub(super) tagged: Vec<usize>,
+}
+
+impl Rows {
+    pub(super) fn each(&self) -> impl Iterator<Item = usize> + '_ {
+        let tagged = self.tagged.iter().copied();
+        self.own.into_iter().chain([self.all]).chain(tagged)
+    }
+}
 
 /// Keeps a request in flight until it is dropped.
 pub(super) struct Flight<'a> {
@@ -163,7 +178,7 @@ impl VuState {
     }
 
     /// A request of these rows is in flight from now on, beside others.
-    pub(super) fn takes_off(&self, rows: [Option<usize>; 2], start: Instant) -> Flight<'_> {
+    pub(super) fn takes_off(&self, rows: Rows, start: Instant) -> Flight<'_> {
         let mut all = self.flights.borrow_mut();
         let number = all.last().map_or(0, |(number, ..)| number + 1);
         all.push((number, rows, start));
@@ -177,7 +192,7 @@ impl VuState {
     pub(super) fn flight_ages(&self, now: Instant, mut take: impl FnMut(usize, Duration)) {
         for (_, rows, start) in &*self.flights.borrow() {
             let age = now.saturating_duration_since(*start);
-            rows.iter().flatten().for_each(|row| take(*row, age));
+            rows.each().for_each(|row| take(row, age));
         }
     }
 

@@ -5,8 +5,8 @@ use core::net::IpAddr;
 use std::path::Path;
 
 use crate::k6::ScriptInfo;
-use crate::measure::Level;
-use crate::plan::{ConnectPlan, FindFlags, PlanError};
+use crate::measure::{Arrivals, Level};
+use crate::plan::{Amount, ConnectPlan, FindFlags, PlanError};
 use crate::profile::Profile;
 
 /// Whether an engine can do something; if not, why it is refused.
@@ -148,6 +148,17 @@ pub trait EngineFacts {
         None
     }
 
+    /// How cycles arrive when nothing else is said; `None` for the closed model.
+    fn arrivals(&self) -> Option<Arrivals> {
+        None
+    }
+
+    /// Everybody who loads the target where its own files say that, by name, those who are searched
+    /// last; nothing where they are alone.
+    fn populations(&self) -> Vec<(String, Amount)> {
+        Vec::new()
+    }
+
     /// What stands for the target, where its own files say what that is.
     fn target(&self) -> Option<&str> {
         None
@@ -204,11 +215,19 @@ pub trait EngineFacts {
         Ok(())
     }
 
+    /// Hides values of the environment, where it is given that; whether it is.
+    fn hide_of_environment(&mut self, _values: &[String]) -> bool {
+        false
+    }
+
     /// Keeps it from every address but this machine's and these.
     fn confine(&mut self, _allowed: &[IpAddr]) {}
 
     /// Keeps something that a reader must know.
     fn note(&mut self, _text: String) {}
+
+    /// What it does follows stages, which may be its own, instead of a search.
+    fn follows_stages(&mut self) {}
 
     /// Takes what a reader must know.
     fn take_notes(&mut self) -> Vec<String> {

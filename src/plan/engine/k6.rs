@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 
 use super::{Abilities, EngineFacts, EngineWords, ScriptFacts, Secrets, VuCost, refuse};
-use crate::k6::{DEFAULT_BINARY, Function, Mode, ScriptInfo, Version, blocked, check_arguments};
+use crate::k6::{DEFAULT_BINARY, Function, ScriptInfo, blocked, check_arguments};
 use crate::measure::Level;
-use crate::plan::value::{self, Flag, Reader};
+use crate::plan::value::Reader;
 use crate::plan::{FindFlags, PlanError};
 use crate::profile::{EngineSpec, Profile};
 use crate::secret::{Hidden, MASK, masked};
@@ -17,12 +17,16 @@ use crate::secret::{Hidden, MASK, masked};
 /// Memory of a VU of k6, with what k6 takes for itself. Measured with a small script (500 VUs 126
 /// MB, 2 000 VUs 385 MB): scripts that hold data take more.
 const VU_MEMORY: u64 = 256 << 10;
+/// Memory of a VU with a browser: its processes. Reckoned, not measured.
+const BROWSER_MEMORY: u64 = 256 << 20;
 /// Connections of a VU of k6: one to the target at least, and one on which it asks whether it shall
 /// run, which ends in this program.
 const CONNECTIONS: u64 = 2;
 /// Highest level when nothing else is said: it makes all of them in the beginning, and each takes
 /// memory.
 const DEFAULT_MAX: Level = Level(2_000);
+/// The same with browsers.
+const BROWSER_MAX: Level = Level(20);
 
 /// A script of k6, and how it is run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -33,8 +37,6 @@ pub struct K6Plan {
     pub script: PathBuf,
     /// The script as it was named.
     pub shown: String,
-    /// How k6 is brought to a level.
-    pub mode: Mode,
     /// The functions that the VUs run; never empty.
     pub functions: Vec<Function>,
     /// Further arguments of `k6 run`; values may have `{{ env.NAME }}`.
@@ -47,13 +49,13 @@ pub struct K6Plan {
     pub left_out: Vec<String>,
     /// What a reader must know of what becomes of the script.
     pub notes: Vec<String>,
-    /// The version of k6, once it was asked.
-    pub version: Option<Version>,
     /// Checksum of the script's text, once it was looked at.
     pub crc32: Option<u32>,
     /// Whether something that is run comes from the profile: whoever runs it must have agreed to
     /// that.
     pub of_profile: bool,
+    /// Whether its VUs have browsers, once it was looked at.
+    pub has_browser: bool,
     /// Whether the functions were asked for, and are not those of the script's scenarios.
     pub asked: bool,
 }
@@ -62,7 +64,6 @@ pub(super) fn resolve(
     profile: Option<&Profile>,
     spec: &EngineSpec,
     flags: &FindFlags,
-    reader: &Reader<'_>,
 ) -> Result<K6Plan, PlanError> {
     let dir = profile.map_or(Path::new("."), |p| p.dir.as_path());
     let (shown, script) = match (&flags.script, &spec.script) {
@@ -70,18 +71,11 @@ pub(super) fn resolve(
         (None, Some(path)) => (path.as_ref().clone(), dir.join(path.as_ref())),
         (None, None) => return Err(no_script(profile, spec, "k6")),
     };
-    let mode = reader.pick(
-        Flag("--k6-mode", flags.k6_mode.clone()),
-        spec.mode.as_ref(),
-        Mode::default(),
-        |t| mode(t),
-    )?;
     let functions = functions(profile, spec, flags)?;
-    let plan = K6Plan {
+    Ok(K6Plan {
         binary: binary(dir, spec, flags),
         shown,
         script,
-        mode: mode.value,
         asked: !functions.is_empty(),
         functions: if functions.is_empty() {
             vec![Function::by_default()]
@@ -91,16 +85,7 @@ pub(super) fn resolve(
         arguments: arguments(profile, spec, flags)?,
         of_profile: flags.script.is_none() || spec.binary.is_some() || spec.arguments.is_some(),
         ..K6Plan::default()
-    };
-    if plan.asked && plan.mode == Mode::Restart {
-        let span = spec.exec.as_ref().map(Spanned::span);
-        let span = span.filter(|_| flags.k6_exec.is_none());
-        let given = flags.k6_exec.clone().unwrap_or_default();
-        let why = "in mode `restart`, k6 runs only the function `default`; remove this, or use \
-                   mode `gate`";
-        return Err(refuse(profile, "--k6-exec", given, span, why));
-    }
-    Ok(plan)
+    })
 }
 
 pub(super) fn no_script(profile: Option<&Profile>, spec: &EngineSpec, kind: &str) -> PlanError {
@@ -117,7 +102,6 @@ pub(super) fn is_meant(spec: &EngineSpec) -> bool {
     let has_arguments = spec.arguments.as_ref().is_some_and(|all| !all.is_empty());
     spec.kind.as_ref().is_some_and(|kind| kind.as_ref() == "k6")
         || spec.binary.is_some()
-        || spec.mode.is_some()
         || has_arguments
 }
 
@@ -126,7 +110,6 @@ pub(super) fn first_flag(flags: &FindFlags) -> Option<(&'static str, String)> {
     let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
     let given = [
         ("--k6", path(&flags.k6)),
-        ("--k6-mode", flags.k6_mode.clone()),
         ("--k6-exec", flags.k6_exec.clone()),
         ("--k6-env", flags.k6_env.first().map(|_| MASK.to_owned())),
     ];
@@ -143,10 +126,6 @@ pub(super) fn name_of(script: &Path) -> String {
     stem.chars()
         .map(|c| if fits(c) { c } else { '-' })
         .collect()
-}
-
-fn mode(text: &str) -> Result<Mode, String> {
-    Mode::named(text).ok_or_else(|| value::unknown(text, &Mode::NAMES))
 }
 
 /// One of the flag as it was typed; one of the profile from its folder, unless it is a bare name,
@@ -249,7 +228,7 @@ pub(super) fn check_unused(
         return Ok(());
     }
     let argument = spec.arguments.iter().flatten().next();
-    let keys = [&spec.script, &spec.binary, &spec.mode].map(|k| k.as_ref().map(Spanned::span));
+    let keys = [&spec.script, &spec.binary].map(|k| k.as_ref().map(Spanned::span));
     let keys = keys.into_iter().flatten();
     let mut keys = keys.chain(spec.exec.as_ref().map(Spanned::span));
     match (keys.next().or(argument.map(Spanned::span)), reader.source) {
@@ -281,7 +260,7 @@ impl K6Plan {
 
 impl EngineFacts for K6Plan {
     fn name(&self) -> &'static str {
-        self.mode.engine()
+        "k6"
     }
 
     fn abilities(&self) -> Abilities {
@@ -300,13 +279,7 @@ impl EngineFacts for K6Plan {
                  meet all limits cannot be counted; give each limit an objective of its own, such \
                  as p99(STEP)<500ms",
             ),
-            ramp: match self.mode {
-                Mode::Gate => Ok(()),
-                Mode::Restart => no(
-                    "in mode `restart`, k6 restarts for each level, but a ramp changes its \
-                     level all the time; use mode `gate`, or `breakpoint find`",
-                ),
-            },
+            ramp: Ok(()),
             one_cycle: Err(format!(
                 "k6 makes this profile's load with {0}, so its requests cannot be shown here; to \
                  see one iteration: k6 run --vus 1 --iterations 1 --http-debug=full {0}",
@@ -329,16 +302,11 @@ impl EngineFacts for K6Plan {
     }
 
     fn words(&self) -> EngineWords {
-        let version = self.version.map_or_else(String::new, |v| format!(" {v}"));
-        let how = match self.mode {
-            Mode::Gate => "one process for all levels",
-            Mode::Restart => "one process per level",
-        };
         let functions: Vec<String> = self.functions.iter().map(ToString::to_string).collect();
         EngineWords {
             loads: "what the script of k6 loads",
             outline: vec![
-                ("engine", format!("k6{version} with {}: {how}", self.shown)),
+                ("engine", format!("k6 with {}", self.shown)),
                 ("functions", functions.join("  ")),
             ],
             by: Some("k6"),
@@ -351,12 +319,20 @@ impl EngineFacts for K6Plan {
     fn vu_cost(&self) -> VuCost {
         VuCost::Fixed {
             connections: CONNECTIONS,
-            memory: VU_MEMORY,
+            memory: if self.has_browser {
+                BROWSER_MEMORY
+            } else {
+                VU_MEMORY
+            },
         }
     }
 
     fn highest_level(&self) -> Option<Level> {
-        Some(DEFAULT_MAX)
+        Some(if self.has_browser {
+            BROWSER_MAX
+        } else {
+            DEFAULT_MAX
+        })
     }
 
     fn target(&self) -> Option<&str> {
@@ -398,22 +374,17 @@ impl EngineFacts for K6Plan {
         if !self.asked {
             self.functions.clone_from(&script.functions);
         }
-        if self.mode == Mode::Restart && self.functions != [Function::by_default()] {
-            let names = self.functions.iter().map(|f| f.name.as_str());
-            return Err(PlanError::Flag {
-                flag: "--k6-mode",
-                value: "restart".to_owned(),
-                why: format!(
-                    "k6 then runs only the function `default`, but the scenarios of the script \
-                     run {}; use mode `gate`",
-                    names.collect::<Vec<_>>().join(", ")
-                ),
-            });
-        }
+        self.has_browser = script.own.has_browser;
         self.blocked.clone_from(&script.blocked);
         self.left_out.clone_from(&script.left_out);
-        self.notes = script.told(self.mode);
-        self.version = info.version;
+        self.notes.clone_from(&script.notes);
+        if self.has_browser {
+            self.notes.push(
+                "the script has browsers, of which k6 may start one for each VU up to --max-vus in \
+                 the beginning"
+                    .to_owned(),
+            );
+        }
         self.crc32 = Some(info.crc32);
         Ok(())
     }

@@ -7,8 +7,9 @@ use toml::Spanned;
 
 use super::k6::{functions, name_of, no_script};
 use super::{Abilities, EngineFacts, EngineWords, ScriptFacts, Secrets, VuCost, refuse};
-use crate::k6::{Function, MetricRow, Mode, OwnScript, ScriptInfo};
-use crate::plan::{FindFlags, PlanError};
+use crate::k6::{Function, MetricRow, OwnScript, ScriptInfo, ScriptUsers, shares};
+use crate::measure::{Arrivals, Level, LevelUnit};
+use crate::plan::{Amount, FindFlags, PlanError};
 use crate::profile::{EngineSpec, Profile};
 use crate::secret::{Hidden, MASK};
 
@@ -31,6 +32,9 @@ pub struct ScriptPlan {
     pub functions: Vec<Function>,
     /// Whether they were asked for, and are not those of the script's scenarios.
     pub asked: bool,
+    /// The scenario that is searched while the others keep their number; `None` where all of them
+    /// share the level.
+    pub population: Option<String>,
     /// What `__ENV` has; values may have `{{ env.NAME }}`.
     pub env: Vec<(String, String)>,
     /// Whether it has the environment of this program too.
@@ -51,6 +55,48 @@ pub struct ScriptPlan {
     pub crc32: Option<u32>,
 }
 
+/// Users of a script who share a level, or have a number of their own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ScriptPopulationPlan {
+    /// The name of those who have a number of their own; empty for those who are searched.
+    pub name: String,
+    /// How many there are.
+    pub amount: Amount,
+    /// The kinds of them; never empty.
+    pub kinds: Vec<KindPlan>,
+}
+
+/// A kind of users of a script.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KindPlan {
+    /// The exported function that they run.
+    pub function: String,
+    /// The scenario whose users they are; empty where a function was asked for.
+    pub scenario: String,
+    /// Their part of those who share a level.
+    pub share: u32,
+}
+
+impl KindPlan {
+    fn of(users: &ScriptUsers) -> Self {
+        Self {
+            function: users.function.clone(),
+            scenario: users.name.clone(),
+            share: users.share,
+        }
+    }
+}
+
+/// How many there are of a scenario's users who are not searched.
+fn fixed(users: &ScriptUsers) -> Amount {
+    let number = Level(users.size.whole());
+    if users.size.is_rate() {
+        Amount::PerSecond(number)
+    } else {
+        Amount::Vus(number)
+    }
+}
+
 pub(super) fn resolve(
     profile: Option<&Profile>,
     spec: &EngineSpec,
@@ -64,6 +110,7 @@ pub(super) fn resolve(
     };
     let functions = functions(profile, spec, flags)?;
     Ok(ScriptPlan {
+        population: population(profile, flags, !functions.is_empty())?,
         shown,
         script,
         asked: !functions.is_empty(),
@@ -76,6 +123,26 @@ pub(super) fn resolve(
         includes_environment: flags.include_system_env_vars,
         ..ScriptPlan::default()
     })
+}
+
+/// Which scenario is searched.
+fn population(
+    profile: Option<&Profile>,
+    flags: &FindFlags,
+    asks_functions: bool,
+) -> Result<Option<String>, PlanError> {
+    let of_profile = profile.and_then(|p| p.search.population.as_ref());
+    let span = of_profile.map(Spanned::span);
+    let Some(name) = (flags.population.as_ref()).or(of_profile.map(Spanned::as_ref)) else {
+        return Ok(None);
+    };
+    if asks_functions {
+        let why = "`exec` in [engine] says which functions are searched together; remove one of \
+                   them";
+        let span = span.filter(|_| flags.population.is_none());
+        return Err(refuse(profile, "--population", name.clone(), span, why));
+    }
+    Ok(Some(name.clone()))
 }
 
 /// Those of the profile, and over them those of the flags.
@@ -107,9 +174,9 @@ pub(super) fn check_unused(
     spec: &EngineSpec,
     flags: &FindFlags,
 ) -> Result<(), PlanError> {
-    let keys = [&spec.binary, &spec.mode].map(|key| key.as_ref().map(Spanned::span));
+    let binary = spec.binary.as_ref().map(Spanned::span);
     let argument = spec.arguments.iter().flatten().next().map(Spanned::span);
-    let span = keys.into_iter().flatten().next().or(argument);
+    let span = binary.or(argument);
     if let (Some(span), None) = (span, &flags.engine) {
         let why = "this is for k6 itself; remove it, or write kind = \"k6\"";
         let kind = "script".to_owned();
@@ -129,6 +196,151 @@ impl ScriptPlan {
     /// How long its `setup` may take.
     pub fn setup_timeout(&self) -> Duration {
         self.own.setup_timeout.unwrap_or(Duration::from_secs(60))
+    }
+
+    /// Everybody who loads the target, those who are searched last.
+    pub fn populations(&self) -> Vec<ScriptPopulationPlan> {
+        let is_searched = |users: &&ScriptUsers| match &self.population {
+            Some(name) => users.name == *name,
+            None => true,
+        };
+        let all = self.own.users.iter();
+        let (searched, beside): (Vec<_>, Vec<_>) = all.partition(is_searched);
+        let mut kinds: Vec<KindPlan> = searched.into_iter().map(KindPlan::of).collect();
+        if self.asked || kinds.is_empty() {
+            let weights: Vec<u64> = self.functions.iter().map(|f| f.weight.into()).collect();
+            let functions = self.functions.iter().zip(shares(&weights));
+            kinds = functions
+                .map(|(function, share)| KindPlan {
+                    function: function.name.clone(),
+                    scenario: String::new(),
+                    share,
+                })
+                .collect();
+        }
+        let beside = beside.into_iter().map(|users| ScriptPopulationPlan {
+            name: users.name.clone(),
+            amount: fixed(users),
+            kinds: vec![KindPlan::of(users)],
+        });
+        let searched = ScriptPopulationPlan {
+            name: String::new(),
+            amount: Amount::Searched,
+            kinds,
+        };
+        beside.chain([searched]).collect()
+    }
+
+    /// Those who are searched.
+    fn searched(&self) -> impl Iterator<Item = &ScriptUsers> {
+        let all = self.own.users.iter();
+        all.filter(|users| {
+            let named = self.population.as_deref();
+            named.is_none_or(|name| name == users.name)
+        })
+    }
+
+    /// The lines of `plan` about scenarios.
+    fn outlined(&self) -> Vec<(&'static str, String)> {
+        let all = &self.own.users;
+        if self.asked || all.len() < 2 {
+            let functions: Vec<String> = self.functions.iter().map(ToString::to_string).collect();
+            return vec![("functions", functions.join("  "))];
+        }
+        let shares: u32 = all.iter().map(|users| users.share).sum();
+        let told = |users: &ScriptUsers| match (&self.population, fixed(users)) {
+            (None, _) => format!("{} of {shares} of the level", users.share),
+            (Some(name), _) if *name == users.name => "set by the level".to_owned(),
+            (_, Amount::PerSecond(rate)) => LevelUnit::CyclesPerS.count(rate),
+            (_, amount) => LevelUnit::Vus.count(amount.fixed().unwrap_or(Level::ZERO)),
+        };
+        let line = |users: &ScriptUsers| {
+            let text = format!("{} ({}): {}", users.name, users.function, told(users));
+            ("scenario", text)
+        };
+        all.iter().map(line).collect()
+    }
+
+    /// What a reader must know of how many users its scenarios have.
+    fn note_users(&mut self) {
+        let all = &self.own.users;
+        let by_rate = all.iter().filter(|users| users.size.is_rate()).count();
+        let mut notes = Vec::new();
+        if self.asked {
+            return;
+        }
+        if self.population.is_none() && by_rate > 0 && by_rate < all.len() {
+            notes.push(
+                "the script has scenarios of VUs and of rates; here all of them run in loops, with \
+                 shares by their VUs; to search one and keep the others as they are, add \
+                 --population NAME"
+                    .to_owned(),
+            );
+        }
+        if self.arrivals().is_some() {
+            notes.push(
+                "the scenarios have arrival rates, so levels are iterations per second (as with \
+                 --rate), and `maxVUs` is no limit (--max-vus is); for levels of VUs, add \
+                 --start-vus N"
+                    .to_owned(),
+            );
+        }
+        for users in all {
+            let is_beside = (self.population.as_ref()).is_some_and(|name| *name != users.name);
+            if is_beside && !users.size.is_whole() {
+                notes.push(format!(
+                    "the rate of the script's scenario `{}` is rounded to {} per second",
+                    users.name,
+                    users.size.whole()
+                ));
+            }
+        }
+        if self.population.is_some() && all.len() > 1 {
+            notes.push(
+                "objectives without a name, and the script's thresholds, are about the users who \
+                 are searched; p95(NAME) is about those of scenario NAME"
+                    .to_owned(),
+            );
+        }
+        self.notes.extend(notes);
+    }
+
+    /// Functions that are run must be there.
+    fn check_functions(&self) -> Result<(), PlanError> {
+        let known = &self.own.functions;
+        let wanted = self.populations().into_iter().flat_map(|p| p.kinds);
+        let mut missing = wanted.filter(|kind| !known.contains(&kind.function));
+        let Some(missing) = missing.next() else {
+            return Ok(());
+        };
+        Err(PlanError::Flag {
+            flag: "--script",
+            value: self.shown.clone(),
+            why: format!(
+                "it exports no function `{}`; exported: {}",
+                missing.function,
+                known.join(", ")
+            ),
+        })
+    }
+
+    /// The scenario that is searched must be there.
+    fn check_population(&self) -> Result<(), PlanError> {
+        let Some(name) = &self.population else {
+            return Ok(());
+        };
+        let all: Vec<&str> = self.own.users.iter().map(|u| u.name.as_str()).collect();
+        if all.contains(&name.as_str()) {
+            return Ok(());
+        }
+        Err(PlanError::Flag {
+            flag: "--population",
+            value: name.clone(),
+            why: format!(
+                "the script has no such scenario; it has: {}",
+                all.join(", ")
+            ),
+        })
     }
 }
 
@@ -157,11 +369,8 @@ impl EngineFacts for ScriptPlan {
     }
 
     fn words(&self) -> EngineWords {
-        let functions: Vec<String> = self.functions.iter().map(ToString::to_string).collect();
-        let mut outline = vec![
-            ("engine", format!("this program with {}", self.shown)),
-            ("functions", functions.join("  ")),
-        ];
+        let mut outline = vec![("engine", format!("this program with {}", self.shown))];
+        outline.extend(self.outlined());
         let once = ["setup", "teardown"].into_iter();
         let calls: Vec<&str> = once.filter(|name| self.own.has(name)).collect();
         if !calls.is_empty() {
@@ -182,6 +391,24 @@ impl EngineFacts for ScriptPlan {
             connections: CONNECTIONS,
             memory: self.own.vu_memory.map_or(VU_MEMORY, |own| own + BESIDE),
         }
+    }
+
+    fn arrivals(&self) -> Option<Arrivals> {
+        let mut searched = self.searched().peekable();
+        let any = searched.peek().is_some() && !self.asked;
+        (any && searched.all(|users| users.size.is_rate())).then_some(Arrivals::Poisson)
+    }
+
+    fn populations(&self) -> Vec<(String, Amount)> {
+        let Some(searched) = &self.population else {
+            return Vec::new();
+        };
+        let all = Self::populations(self).into_iter();
+        all.map(|population| match population.amount {
+            Amount::Searched => (searched.clone(), population.amount),
+            fixed => (population.name, fixed),
+        })
+        .collect()
     }
 
     fn target(&self) -> Option<&str> {
@@ -224,28 +451,13 @@ impl EngineFacts for ScriptPlan {
         if !self.asked {
             self.functions.clone_from(&script.functions);
         }
-        let known = &script.own.functions;
-        if let Some(missing) = self.functions.iter().find(|f| !known.contains(&f.name)) {
-            return Err(PlanError::Flag {
-                flag: "--script",
-                value: self.shown.clone(),
-                why: format!(
-                    "it exports no function `{}`; exported: {}",
-                    missing.name,
-                    known.join(", ")
-                ),
-            });
-        }
         self.own.clone_from(&script.own);
+        self.check_population()?;
+        self.check_functions()?;
         self.metrics.clone_from(&script.metrics);
         self.left_out.clone_from(&script.left_out);
-        self.notes = script.told(Mode::Gate);
-        if !self.left_out.is_empty() {
-            self.notes.push(format!(
-                "a search ignores the script's options that set the load: {}",
-                self.left_out.join(", ")
-            ));
-        }
+        self.notes.clone_from(&script.notes);
+        self.note_users();
         self.crc32 = Some(info.crc32);
         Ok(())
     }
@@ -264,11 +476,30 @@ impl EngineFacts for ScriptPlan {
         Ok(())
     }
 
+    fn hide_of_environment(&mut self, values: &[String]) -> bool {
+        if self.includes_environment {
+            self.secrets.extend_from_slice(values);
+            self.hidden = Hidden::new(self.secrets.iter().cloned());
+        }
+        self.includes_environment
+    }
+
     fn note(&mut self, text: String) {
         self.notes.push(text);
     }
 
+    fn follows_stages(&mut self) {
+        self.left_out.clear();
+    }
+
     fn take_notes(&mut self) -> Vec<String> {
+        let left_out = std::mem::take(&mut self.left_out);
+        if !left_out.is_empty() {
+            self.notes.push(format!(
+                "a search ignores the script's options that set the load: {}",
+                left_out.join(", ")
+            ));
+        }
         std::mem::take(&mut self.notes)
     }
 }

@@ -72,6 +72,11 @@ export class QuestionGate<T> {
     return 'queued';
   }
 
+  /** Whether a question came in here and waits for its answer at the AI server. */
+  has(key: string): boolean {
+    return this.inflight.has(key);
+  }
+
   /** Frees the place of an answered question; returns the waiting question that takes it, to be sent now. */
   finish(key: string, nowMs: number): T | undefined {
     if (!this.inflight.delete(key)) return undefined;

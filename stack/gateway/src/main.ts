@@ -3,6 +3,7 @@ import { Logger } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { AppModule } from './app.module.js';
+import { firstFreePort } from './ports.js';
 import { readSettings, type Settings, SettingsError } from './settings.js';
 
 const SHUTDOWN_DEADLINE_MS = 3000;
@@ -20,13 +21,14 @@ async function main(): Promise<void> {
   process.once('SIGTERM', exitAfterDeadline);
   process.once('SIGINT', exitAfterDeadline);
   if (settings.rssLimitBytes > 0) dieAbove(settings.rssLimitBytes);
-  await app.listen({ host: settings.host, port: settings.port });
-  announce(settings);
+  const port = await firstFreePort(settings.host, settings.ports);
+  await app.listen({ host: settings.host, port });
+  announce(settings, port);
 }
 
-function announce(settings: Settings): void {
+function announce(settings: Settings, port: number): void {
   const form = settings.guard ? 'guarded' : 'naive';
-  new Logger('Gateway').log(`${form} gateway on http://${settings.host}:${settings.port}, pid ${process.pid}`);
+  new Logger('Gateway').log(`${form} gateway on http://${settings.host}:${port}, pid ${process.pid}`);
 }
 
 /** A stream that cannot be closed must not keep a stopped gateway alive. */

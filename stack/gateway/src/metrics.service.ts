@@ -22,8 +22,8 @@ export class MetricsService {
     this.value('gateway_streams', 'Open SSE streams', () => streams.count);
     this.value('gateway_questions_in_flight', 'Questions sent and not answered', () => questions.inflight);
     this.value('gateway_questions_queued', 'Questions waiting in the gateway', () => questions.queued);
-    this.count('gateway_answers_total', 'Answers received', () => questions.answered);
-    this.count('gateway_answers_undelivered_total', 'Answers whose user had no stream', () => streams.undelivered);
+    this.count('gateway_answers_total', 'Answers to questions that came in here', () => questions.answered);
+    this.count('gateway_answers_delivered_total', 'Answers sent to streams that are open here', () => streams.delivered);
     this.count('gateway_context_errors_total', 'Contexts that could not be stored', () => contexts.errors);
     this.value('gateway_leaked_bytes', 'Memory kept for ever (LEAK_KB)', () => contexts.leakedBytes);
     this.value('gateway_heap_limit_bytes', 'Limit of the JS heap', () => getHeapStatistics().heap_size_limit);

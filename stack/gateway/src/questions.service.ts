@@ -74,7 +74,8 @@ export class QuestionsService implements OnModuleInit, OnApplicationShutdown {
       this.logger.warn(`an answer is not JSON: ${message.slice(0, 80)}`);
       return;
     }
-    this.answered += 1;
+    // Every gateway hears every answer. It counts where the question came in, and goes to where the stream is.
+    if (this.gate.has(key(answer))) this.answered += 1;
     if (this.settings.subMode === 'shared') this.streams.deliver(message, answer);
     const next = this.gate.finish(key(answer), Date.now());
     if (next !== undefined) this.sendInBackground(next);

@@ -1,7 +1,8 @@
 /** The gateway's settings. They come from environment variables only, so that the three ways to run it share them. */
 export interface Settings {
   host: string;
-  port: number;
+  /** Listens on the first of these that is free. */
+  ports: number[];
   redisUrl: string;
 
   ctxStore: 'none' | 'buffer' | 'heap' | 'redis';
@@ -38,6 +39,7 @@ type Env = Record<string, string | undefined>;
 
 const KIB = 1024;
 const MIB = 1024 * 1024;
+const MAX_GATEWAYS = 16;
 
 class Reader {
   readonly problems: string[] = [];
@@ -81,7 +83,7 @@ export function readSettings(env: Env): Settings {
   const read = new Reader(env);
   const settings: Settings = {
     host: read.text('HOST', '127.0.0.1'),
-    port: read.integer('GATEWAY_PORT', 18080, 1, 65535),
+    ports: readPorts(read),
     redisUrl: read.text('REDIS_URL', 'redis://127.0.0.1:16379'),
 
     ctxStore: read.choice('CTX_STORE', ['none', 'buffer', 'heap', 'redis'] as const, 'none'),
@@ -116,4 +118,16 @@ export function readSettings(env: Env): Settings {
   }
   if (read.problems.length > 0) throw new SettingsError(read.problems);
   return settings;
+}
+
+/**
+ * GATEWAYS is how many gateways share a host's network, as scaled containers do: all have the same environment, and each
+ * takes a port from GATEWAY_FIRST_PORT on. Without it there is GATEWAY_PORT.
+ */
+function readPorts(read: Reader): number[] {
+  const port = read.integer('GATEWAY_PORT', 18080, 1, 65535);
+  const gateways = read.integer('GATEWAYS', 0, 0, MAX_GATEWAYS);
+  if (gateways === 0) return [port];
+  const first = read.integer('GATEWAY_FIRST_PORT', 18101, 1, 65536 - gateways);
+  return Array.from({ length: gateways }, (_, index) => first + index);
 }

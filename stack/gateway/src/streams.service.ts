@@ -27,7 +27,7 @@ export class StreamsService implements OnApplicationShutdown {
   /** Every message as it came, for FANOUT=filter. */
   private readonly raw = new Subject<string>();
   private reserved = 0;
-  undelivered = 0;
+  delivered = 0;
 
   constructor(
     @Inject(SETTINGS) private readonly settings: Settings,
@@ -70,9 +70,9 @@ export class StreamsService implements OnApplicationShutdown {
       this.raw.next(message);
       return;
     }
+    // Without one the user has gone, or is at another gateway.
     const stream = this.byUser.get(answer.user);
-    if (stream === undefined) this.undelivered += 1;
-    else sendAnswer(stream, answer);
+    if (stream !== undefined) this.sendAnswer(stream, answer);
   }
 
   onApplicationShutdown(): void {
@@ -98,7 +98,7 @@ export class StreamsService implements OnApplicationShutdown {
   private filterAll(user: string, stream: Subscriber<MessageEvent>): () => void {
     const subscription = this.raw.subscribe((message) => {
       const answer = JSON.parse(message) as Answer;
-      if (answer.user === user) sendAnswer(stream, answer);
+      if (answer.user === user) this.sendAnswer(stream, answer);
     });
     return () => subscription.unsubscribe();
   }
@@ -111,7 +111,7 @@ export class StreamsService implements OnApplicationShutdown {
     onAbort(signal, () => connection.disconnect());
     await connection.subscribe(answerChannel(this.settings, user));
     return (stream) => {
-      connection.on('message', (_channel, message) => sendAnswer(stream, JSON.parse(message) as Answer));
+      connection.on('message', (_channel, message) => this.sendAnswer(stream, JSON.parse(message) as Answer));
       connection.on('end', () => {
         if (!stream.closed) this.logger.warn(`the subscription of ${user} ended`);
         stream.complete();
@@ -119,10 +119,11 @@ export class StreamsService implements OnApplicationShutdown {
       return () => connection.disconnect();
     };
   }
-}
 
-function sendAnswer(stream: Subscriber<MessageEvent>, answer: Answer): void {
-  stream.next({ type: 'answer', data: { id: answer.id, text: answer.text } });
+  private sendAnswer(stream: Subscriber<MessageEvent>, answer: Answer): void {
+    this.delivered += 1;
+    stream.next({ type: 'answer', data: { id: answer.id, text: answer.text } });
+  }
 }
 
 /** CRASH_STREAMS: a defect on purpose. The process ends, and neither a limit nor a line of its log says why. */

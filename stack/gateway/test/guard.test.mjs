@@ -56,3 +56,12 @@ test('the place of a question without an answer is freed after the time-out', ()
   assert.deepEqual(gate.expire(1000), ['b']);
   assert.deepEqual([gate.inflightCount, gate.queueLength], [1, 0]);
 });
+
+test('a gate knows the questions that wait at the AI server, and no others', () => {
+  const gate = new QuestionGate(1, 1, 1000);
+  gate.offer('a', 'a', 0);
+  gate.offer('b', 'b', 0);
+  assert.deepEqual(['a', 'b', 'x'].map((key) => gate.has(key)), [true, false, false]);
+  gate.finish('a', 1);
+  assert.deepEqual(['a', 'b'].map((key) => gate.has(key)), [false, true]);
+});

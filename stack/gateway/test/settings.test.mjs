@@ -27,3 +27,10 @@ test('only a context in Redis can be required', () => {
 test('a store needs a size', () => {
   assert.throws(() => readSettings({ CTX_STORE: 'buffer' }), /needs a CTX_KB above 0/);
 });
+
+test('one gateway has one port; of several each may have any of as many', () => {
+  assert.deepEqual(readSettings({ GATEWAY_PORT: '18200' }).ports, [18200]);
+  assert.deepEqual(readSettings({ GATEWAYS: '3', GATEWAY_FIRST_PORT: '18301' }).ports, [18301, 18302, 18303]);
+  assert.throws(() => readSettings({ GATEWAYS: '17' }), /GATEWAYS=17 is not a number from 0 to 16/);
+  assert.throws(() => readSettings({ GATEWAYS: '2', GATEWAY_FIRST_PORT: '65535' }), /not a number from 1 to 65534/);
+});

@@ -30,6 +30,62 @@
     intervals.delete(id);
     if (waiting.delete(own)) host.drop(own);
   };
+
+  // The interpreter asks whether to go on while JavaScript runs, not within these: one call on
+  // something that claims to be long would never end. A real array has no room to be that long.
+  const LONGEST = 2 ** 25;
+  const { apply, getOwnPropertyDescriptor, defineProperty } = Reflect;
+  const lengthOf = (value) =>
+    (value !== null && typeof value === 'object' ? Number(value.length) || 0 : 0);
+  const replace = (owner, name, call) => {
+    const { value: { length } } = getOwnPropertyDescriptor(owner, name);
+    defineProperty(call, 'name', { value: name, configurable: true });
+    defineProperty(call, 'length', { value: length, configurable: true });
+    defineProperty(owner, name, { value: call, writable: true, configurable: true });
+  };
+  const bound = (owner, name, measure) => {
+    const native = owner[name];
+    replace(owner, name, {
+      call(...values) {
+        if (measure(this, values) > LONGEST) {
+          throw new RangeError(`${name}() takes up to ${LONGEST} elements`);
+        }
+        return apply(native, this, values);
+      },
+    }.call);
+  };
+  const bySelf = (self) => lengthOf(self);
+  for (const name of ['copyWithin', 'join', 'reverse', 'shift', 'sort', 'splice', 'toLocaleString',
+    'unshift']) bound(Array.prototype, name, bySelf);
+  bound(Array.prototype, 'concat', (self, values) => {
+    let all = lengthOf(self);
+    for (let i = 0; i < values.length; i += 1) all += lengthOf(values[i]);
+    return all;
+  });
+  bound(String, 'raw', (_, values) => lengthOf(values[0]?.raw));
+  const flatten = (to, from, depth) => {
+    const length = lengthOf(from);
+    for (let i = 0; i < length; i += 1) {
+      if (!(i in from)) continue;
+      const one = from[i];
+      if (depth > 0 && Array.isArray(one)) flatten(to, one, depth - 1);
+      else defineProperty(to, to.length, { value: one, writable: true, enumerable: true, configurable: true });
+    }
+    return to;
+  };
+  const mapped = Array.prototype.map;
+  replace(Array.prototype, 'flat', {
+    flat(depth = 1) {
+      return flatten([], this, Number(depth) || 0);
+    },
+  }.flat);
+  replace(Array.prototype, 'flatMap', {
+    flatMap(call, self) {
+      if (lengthOf(this) > LONGEST) throw new RangeError(`flatMap() takes up to ${LONGEST} elements`);
+      return flatten([], apply(mapped, this, [call, self]), 1);
+    },
+  }.flatMap);
+
   const timers = {
     setTimeout: (call, ms, ...args) =>
       later('setTimeout', typeof call === 'function' ? () => call(...args) : call, ms, false),
@@ -40,23 +96,8 @@
   };
   for (const name of Object.keys(timers)) define(name, timers[name]);
 
-  const shown = (value) => {
-    if (typeof value === 'string') return value;
-    if (value instanceof Error) return value.stack ? `${value}\n${value.stack}` : String(value);
-    if (typeof value === 'object' && value !== null) {
-      try {
-        const text = JSON.stringify(value);
-        if (text !== undefined) return text;
-      } catch {
-        // Cycles: as a text.
-      }
-    }
-    try {
-      return String(value);
-    } catch {
-      return 'something that has no text';
-    }
-  };
+  // Most lines are texts: what writes other values is made when it is asked for.
+  const shown = (value) => (typeof value === 'string' ? value : part('console').shown(value));
   const printer = (level) => (...values) => host.print(level, values.map(shown).join(' '));
   define('console', {
     log: printer(1),

@@ -39,6 +39,8 @@
       set: refuse,
       defineProperty: refuse,
       deleteProperty: refuse,
+      setPrototypeOf: refuse,
+      preventExtensions: refuse,
     });
   }
   const frozen = (value) => {

@@ -14,6 +14,7 @@ use crate::http::Pending;
 use crate::http::{number, tags_of};
 use crate::modules;
 use crate::program::Metric;
+use crate::stand_in;
 use crate::thrown::OWN;
 
 /// The longest that a script sleeps or a timer runs.
@@ -273,7 +274,11 @@ fn files<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) -> Result<()> {
     let caller = |ctx: Ctx<'js>| caller(&ctx);
     to.set("caller", Function::new(ctx.clone(), caller)?)?;
 
+    let own = Rc::clone(host);
     let resolve = move |ctx: Ctx<'js>, base: String, name: String| -> Result<String> {
+        if let Some(name) = stand_in::resolve(&own, &base, &name) {
+            return Ok(name);
+        }
         modules::resolve(&base, &name).map_err(|words| Exception::throw_message(&ctx, &words))
     };
     to.set("resolve", Function::new(ctx.clone(), resolve)?)?;

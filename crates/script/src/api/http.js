@@ -41,6 +41,16 @@
     return all;
   };
 
+  // Those that a request took along; `+` stands before those that replace one of the jar.
+  const sentCookiesOf = (text) => {
+    const all = {};
+    pairs(text, (marked, value) => {
+      const name = marked.slice(1);
+      (all[name] ??= []).push({ name, value, replace: marked[0] === '+' });
+    });
+    return all;
+  };
+
   // Its parts stand at 10 and after.
   const timingsOf = (raw) => ({
     blocked: raw[10],
@@ -90,7 +100,7 @@
           url: this.#raw[2],
           headers,
           body: this.#raw[18] ?? (typeof this.#raw[19] === 'string' ? this.#raw[19] : ''),
-          cookies: {},
+          cookies: sentCookiesOf(this.#raw[20] ?? ''),
         };
       }
       return this.#raw.request;

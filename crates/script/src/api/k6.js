@@ -3,9 +3,14 @@
   const AsyncFunction = (async () => {}).constructor;
 
   const passes = (name, rule, value) => {
-    if (typeof rule !== 'function') return Boolean(rule);
     try {
-      return Boolean(rule(value));
+      const result = typeof rule === 'function' ? rule(value) : rule;
+      if (result instanceof Promise) {
+        // It is true whatever comes of it: such a check could not fail.
+        result.catch(() => {});
+        throw new TypeError('check() does not wait for promises; await the value before it');
+      }
+      return Boolean(result);
     } catch (error) {
       host.goOn();
       host.print(2, `the check "${name}" threw: ${core.shown(error)}`);

@@ -13,9 +13,6 @@ use crate::exchange::{
 };
 use crate::host::Host;
 
-/// k6's number for an address that is none.
-const INVALID_URL: u16 = 1020;
-
 /// In which form a script gets a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum BodyForm {
@@ -42,6 +39,8 @@ pub(crate) struct Exchange {
     pub(crate) url: Option<Url>,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) cookies: Vec<OwnCookie>,
+    /// Those that the last hop took along.
+    pub(crate) sent: Vec<OwnCookie>,
     pub(crate) body: Option<Arc<[u8]>>,
     pub(crate) timeout: Duration,
     pub(crate) form: BodyForm,
@@ -70,23 +69,23 @@ pub(crate) enum Came {
 }
 
 impl Exchange {
-    /// The next hop; `None` where there can be none.
+    /// The next hop. An address that is none goes along as it is: the driver says so, and counts a
+    /// request that failed.
     pub(crate) fn next_op(&mut self, host: &Host) -> Option<Op> {
-        let Some(url) = &self.url else {
-            let message = format!("invalid URL: {:?}", self.address);
-            self.came = Some(Came::Failed(Failed {
-                code: INVALID_URL,
-                message,
-            }));
-            return None;
-        };
         let mut headers = self.headers.clone();
-        if let Some(cookies) = self.cookie_header(host, url) {
-            headers.push(("Cookie".into(), cookies));
+        self.sent = match &self.url {
+            Some(url) => self.cookies_for(host, url),
+            None => Vec::new(),
+        };
+        if !self.sent.is_empty() {
+            headers.push(("Cookie".into(), in_header(&self.sent)));
         }
         Some(Op::Http(Box::new(HttpRequest {
             method: self.method.clone(),
-            url: url.as_str().to_owned(),
+            url: match &self.url {
+                Some(url) => url.as_str().to_owned(),
+                None => self.address.clone(),
+            },
             headers,
             body: self.body.clone(),
             timeout: self.timeout,
@@ -96,10 +95,20 @@ impl Exchange {
             },
             name: self.name.clone(),
             tags: Arc::clone(&self.tags),
-            expected: self.expected.clone(),
+            expected: self.expected_now(),
             keeps_connection: self.keeps_connection,
             max_bytes: self.max_bytes,
         })))
+    }
+
+    /// Which statuses are no failure of this hop: who is to be asked for a password expects that.
+    fn expected_now(&self) -> Expected {
+        match (&self.expected, &self.digest) {
+            (Expected::Statuses(all), Some(_)) => {
+                Expected::Statuses(all.iter().cloned().chain([401..=401]).collect())
+            }
+            (expected, _) => expected.clone(),
+        }
     }
 
     /// Why there is no answer.
@@ -113,12 +122,9 @@ impl Exchange {
         }
     }
 
-    fn cookie_header(&self, host: &Host, url: &Url) -> Option<String> {
-        let mut all: Vec<String> = self
-            .cookies
-            .iter()
-            .map(|own| format!("{}={}", own.name, own.value))
-            .collect();
+    /// Its own cookies, and those of the jar that they do not replace.
+    fn cookies_for(&self, host: &Host, url: &Url) -> Vec<OwnCookie> {
+        let mut all = self.cookies.clone();
         let replaced = |name: &str| {
             self.cookies
                 .iter()
@@ -126,10 +132,14 @@ impl Exchange {
         };
         host.jars.borrow().each(self.jar, url, |name, value| {
             if !replaced(name) {
-                all.push(format!("{name}={value}"));
+                all.push(OwnCookie {
+                    name: name.to_owned(),
+                    value: value.to_owned(),
+                    replaces: false,
+                });
             }
         });
-        (!all.is_empty()).then(|| all.join("; "))
+        all
     }
 
     /// Takes what came of a hop; gives the next one where it leads on.
@@ -263,6 +273,13 @@ impl Exchange {
             let body = self.body.as_deref().map(String::from_utf8_lossy);
             to.set(18, body.unwrap_or_default().as_ref())?;
         }
+        if !self.sent.is_empty() {
+            let marked = self.sent.iter().map(|one| {
+                let mark = if one.replaces { '+' } else { '-' };
+                (format!("{mark}{}", one.name), one.value.clone())
+            });
+            to.set(20, lines(&marked.collect::<Vec<_>>()))?;
+        }
         Ok(to)
     }
 
@@ -320,6 +337,15 @@ impl Exchange {
             timings.receiving,
         ]
     }
+}
+
+/// As the header `Cookie` has them.
+fn in_header(cookies: &[OwnCookie]) -> String {
+    let all: Vec<String> = cookies
+        .iter()
+        .map(|one| format!("{}={}", one.name, one.value))
+        .collect();
+    all.join("; ")
 }
 
 /// Names and values, a line each.

@@ -77,6 +77,7 @@ pub(crate) fn build<'js>(
         address,
         headers: params.headers,
         cookies: params.cookies,
+        sent: Vec::new(),
         body: body.map(Arc::from),
         timeout: params.timeout.unwrap_or(settings.timeout),
         form,

@@ -25,6 +25,7 @@ fn made(script: &'static str) -> (Vu, Rc<Host>) {
     let step = body.resume(Input::Memory);
     assert!(matches!(step, Step::Waits(Output::Made(Ok(())))));
     let vu = Vu {
+        host: Rc::clone(&host),
         body,
         next: None,
         is_over: true,

@@ -122,6 +122,12 @@ pub(crate) fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> Answe
     }
 }
 
+/// Whether a request can be sent there: scripts leave it to their driver to say so.
+fn is_http(address: &str) -> bool {
+    url::Url::parse(address)
+        .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+}
+
 impl World {
     /// A script whose requests are all answered with `ok`.
     pub(crate) fn new(script: &str) -> Self {
@@ -290,6 +296,13 @@ impl World {
 
     fn carry_out(&mut self, id: OpId, op: Op) {
         match op {
+            Op::Http(request) if !is_http(&request.url) => {
+                let failed = Failed {
+                    code: 1020,
+                    message: format!("invalid URL: {:?}", request.url),
+                };
+                self.will_happen(self.latency, id, Happened::Failed(failed));
+            }
             Op::Http(request) => {
                 let happened = match (self.answers)(&request) {
                     Ok(answer) => Happened::Answered(Box::new(answer)),

@@ -142,3 +142,35 @@ fn all_that_has_no_counterpart_is_found() {
     assert_eq!(places, ["a.js:2", "a.js:5", "a.js:6"]);
     assert!(found[2].message.contains("k6/x/sql"), "{found:?}");
 }
+
+// using-k6/modules: bundles, as bundlers write them
+#[test]
+fn bundles_are_taken_for_what_they_are() {
+    for (kind, bundle) in [
+        (
+            "a minified module, whose export stands behind other statements",
+            "var m=(e=>(e.exports={n:1},e))({exports:{}}).exports;typeof module<'u'&&module.exports;\
+             var d=()=>console.log('ran',m.n);export{d as default};",
+        ),
+        (
+            "a module of the old kind",
+            "'use strict'; var e = {}; Object.defineProperty(e, Symbol.toStringTag, { value: 'Module' });\
+             Object.defineProperty(e, '__esModule', { value: true });\
+             e.default = () => console.log('ran', 1); module.exports = e;",
+        ),
+        (
+            "a module of the old kind that names exports in a text",
+            "const text = 'export default 1'; exports.default = () => console.log('ran', text.length - 15);\
+             exports.__esModule = true;",
+        ),
+        (
+            "one that goes to globals where there are no modules",
+            "(function (root, make) { if (typeof exports === 'object' && typeof module !== 'undefined')\
+             { module.exports = make(); } else { (root || globalThis || self).own = make(); } })\
+             (this, function () { return { default: () => console.log('ran', 1) }; });",
+        ),
+    ] {
+        let mut world = World::new(bundle);
+        assert_eq!(world.run(), ["ran 1"], "{kind}");
+    }
+}

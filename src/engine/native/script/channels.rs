@@ -20,6 +20,7 @@ use crate::engine::native::http::{Connection, Encoding, Head, Keep, Want};
 use crate::engine::native::limit::TimeLimit;
 use crate::engine::native::recorder::Ending;
 use crate::engine::native::stream::{Stream, is_event_stream};
+use crate::engine::native::vu::Rows;
 use crate::engine::native::websocket::{self, Outgoing, WebSocket, check_opening};
 use crate::engine::native::why;
 use crate::engine::trace::Mark;
@@ -164,7 +165,12 @@ impl Desk<'_> {
         let now = Instant::now();
         let all = self.kind.first_row + self.script.all_row();
         let row = named.row.map(|row| self.kind.first_row + row);
-        let _flight = self.state.takes_off([row, Some(all)], now);
+        let rows = Rows {
+            own: row,
+            all,
+            tagged: Vec::new(),
+        };
+        let _flight = self.state.takes_off(rows.clone(), now);
         let want = Want {
             method: &method,
             headers: true,
@@ -185,7 +191,7 @@ impl Desk<'_> {
             Err(missing) => Err(missing),
         };
         let ending = ending_of(&opened, request);
-        self.count([row, Some(all)], ending);
+        self.count(&rows, ending);
         let told = Told {
             named: &named,
             row: row.unwrap_or(all),

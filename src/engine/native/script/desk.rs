@@ -14,9 +14,10 @@ use http::{Method, StatusCode};
 
 use super::channels::Channels;
 use super::running::Next;
+use super::tagged::{self, Tagged};
 use super::telling::Told;
 use super::wire::{self, Connecting, Place};
-use super::{Function, ScriptThread, ending_of};
+use super::{Counted, Function, ScriptThread, ending_of};
 use crate::engine::EngineError;
 use crate::engine::native::client::Client;
 use crate::engine::native::http::{Connection, Encoding, Head, Keep, NOT_ALLOWED, Version, Want};
@@ -24,11 +25,12 @@ use crate::engine::native::idle::IdleLimit;
 use crate::engine::native::kind::Kind;
 use crate::engine::native::limit::TimeLimit;
 use crate::engine::native::recorder::Ending;
-use crate::engine::native::vu::VuState;
+use crate::engine::native::vu::{Rows, VuState};
 use crate::engine::native::why::{self, Words};
 use crate::engine::trace::Mark;
 use crate::measure::{Failure, FailureKind};
 use crate::scenario::{Expect, Origin, same_origin, text_of};
+use crate::secret::masked;
 use crate::units;
 
 /// Addresses that are known without being read again, names that have no row, and the longest wait:
@@ -104,6 +106,8 @@ pub(super) struct Desk<'a> {
     /// Connections that nobody uses just now.
     connections: RefCell<Vec<(Origin, Box<Connection>)>>,
     limits: RefCell<Vec<TimeLimit>>,
+    /// When the iteration began.
+    began: Cell<Instant>,
     /// When the last thing that the iteration waited for was there.
     pub(super) last: Cell<Instant>,
     /// Requests of this iteration that passed, and that failed.
@@ -153,6 +157,7 @@ impl<'a> Desk<'a> {
             client: Client::new(kind, id),
             connections: RefCell::default(),
             limits: RefCell::default(),
+            began: Cell::new(Instant::now()),
             last: Cell::new(Instant::now()),
             went: Cell::default(),
             thought: Cell::default(),
@@ -163,9 +168,15 @@ impl<'a> Desk<'a> {
 
     /// An iteration begins.
     pub(super) fn begin(&self, now: Instant) {
+        self.began.set(now);
         self.last.set(now);
         self.went.set((0, 0));
         self.failure.take();
+    }
+
+    /// How long the iteration took, sleeps included.
+    pub(super) fn lasted(&self) -> Duration {
+        self.last().saturating_duration_since(self.began.get())
     }
 
     /// When the last thing that the iteration waited for was there.
@@ -179,8 +190,12 @@ impl<'a> Desk<'a> {
             let table = &self.script.work.table;
             let mut recorder = self.kind.thread.recorder.borrow_mut();
             for sample in samples {
-                if let Some((row, as_row)) = table.metric(&sample.metric) {
-                    recorder.count(self.kind.first_row + row, ending_of(sample, as_row));
+                for (row, as_row) in table.metrics(&sample.metric, tagged::is_of(&sample.tags)) {
+                    let row = self.kind.first_row + row;
+                    match ending_of(sample, as_row) {
+                        Counted::One(ending) => recorder.count(row, ending),
+                        Counted::Many(passes) => recorder.count_many(row, passes),
+                    }
                 }
             }
         }
@@ -188,15 +203,20 @@ impl<'a> Desk<'a> {
     }
 
     /// The load cannot go on.
-    pub(super) fn end_load(&self, why: String) {
-        let over = &self.kind.thread.over;
-        over.borrow_mut().get_or_insert(EngineError::Unfit(why));
+    pub(super) fn end_load(&self, why: EngineError) {
+        self.kind.thread.over.borrow_mut().get_or_insert(why);
     }
 
     /// How many requests of this iteration have ended.
     pub(super) fn requests(&self) -> u32 {
         let (passed, failed) = self.went.get();
         passed + failed
+    }
+
+    /// Whether more requests of this iteration passed than failed.
+    pub(super) fn answers(&self) -> bool {
+        let (passed, failed) = self.went.get();
+        passed > failed
     }
 
     /// Think time that was skipped.
@@ -236,7 +256,7 @@ impl<'a> Desk<'a> {
         let time = time.min(LONGEST);
         let since = Instant::now();
         let until = since + time;
-        if !is_think_time {
+        if !is_think_time || self.kind.function != Function::Iteration {
             tokio::time::sleep_until(until.into()).await;
         } else if self.kind.thinks {
             self.state.begin_to_think(since);
@@ -260,18 +280,24 @@ impl<'a> Desk<'a> {
     async fn http(&self, request: HttpRequest) -> Happened {
         let known = match self.script.kept.known(&request.url) {
             Ok(known) => known,
-            Err(why) => return failed(1020, why),
+            Err(why) => return self.unsent(&request, 1020, why),
         };
         let (method, bytes) = match wire::render(&request, &known.place, Connecting::AsAsked) {
             Ok(rendered) => rendered,
-            Err(why) => return failed(1000, why),
+            Err(why) => return self.unsent(&request, 1000, why),
         };
         let named = self.named(&request, &known);
         self.say_sent(&named.name, &request.url, &bytes);
         let now = Instant::now();
         let all = self.kind.first_row + self.script.work.table.all();
         let row = named.row.map(|row| self.kind.first_row + row);
-        let _flight = self.state.takes_off([row, Some(all)], now);
+        let tagged = Tagged::new(&named.name, &request);
+        let rows = Rows {
+            own: row,
+            all,
+            tagged: self.in_flight(&tagged),
+        };
+        let _flight = self.state.takes_off(rows.clone(), now);
         let mut limit = self
             .limits
             .borrow_mut()
@@ -283,10 +309,14 @@ impl<'a> Desk<'a> {
         self.limits.borrow_mut().push(limit);
         let went = went.unwrap_or_else(|| Err(too_late(timeout)));
         let ending = match &went {
-            Ok(came) => judged(&request.expected, came),
+            Ok(came) => self.judged(&request.expected, came),
             Err(missing) => Ending::Failed(missing.kind),
         };
-        self.count([row, Some(all)], ending);
+        self.count(&rows, ending);
+        self.count_tagged(tagged, &went, ending);
+        if matches!(&went, Ok(came) if is_an_answer(&came.head)) {
+            self.is_answered();
+        }
         let told = Told {
             named: &named,
             row: row.unwrap_or(all),
@@ -301,10 +331,65 @@ impl<'a> Desk<'a> {
         }
     }
 
+    /// How an answer counts.
+    fn judged(&self, expected: &Expected, came: &Came) -> Ending {
+        let status = came.head.status;
+        // Whoever has to connect waits for that too.
+        let timings = &came.timings;
+        let took = timings.connecting + timings.tls_handshaking + timings.duration();
+        let is_expected = match expected {
+            Expected::Unjudged => true,
+            Expected::Statuses(all) => all.iter().any(|range| range.contains(&status.as_u16())),
+        };
+        let may_shed = matches!(
+            status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        );
+        let says_when = came.head.headers.contains_key(RETRY_AFTER);
+        if is_expected {
+            Ending::Completed(took)
+        } else if may_shed && says_when && !self.script.work.sheds_fail {
+            // When to come again is for the script to follow.
+            Ending::Shed
+        } else {
+            Ending::Failed(FailureKind::Status)
+        }
+    }
+
+    /// A request that cannot be sent as the script has it is one that failed.
+    fn unsent(&self, request: &HttpRequest, code: u16, why: String) -> Happened {
+        let all = self.kind.first_row + self.script.work.table.all();
+        let name = match &request.name {
+            RequestName::Given(name) => name.to_string(),
+            RequestName::Address => format!("{} {}", request.method, masked(&request.url)),
+        };
+        let named = Named { name, row: None };
+        self.say_sent(&named.name, &request.url, b"");
+        let ending = Ending::Failed(FailureKind::Protocol);
+        let rows = Rows {
+            all,
+            ..Rows::default()
+        };
+        self.count(&rows, ending);
+        let told = Told {
+            named: &named,
+            row: all,
+            url: &request.url,
+            method: &request.method,
+            sent: b"",
+        };
+        let missing = Missing {
+            kind: FailureKind::Protocol,
+            words: Some(Words::from(why.clone())),
+        };
+        self.tell(&told, &Err(missing), ending);
+        failed(code, why)
+    }
+
     /// Counts a request in its own row and in that of all.
-    pub(super) fn count(&self, rows: [Option<usize>; 2], ending: Ending) {
+    pub(super) fn count(&self, rows: &Rows, ending: Ending) {
         let mut recorder = self.kind.thread.recorder.borrow_mut();
-        for row in rows.into_iter().flatten() {
+        for row in rows.own.into_iter().chain([rows.all]) {
             recorder.count(row, ending);
         }
         let (passed, failed) = self.went.get();
@@ -312,6 +397,14 @@ impl<'a> Desk<'a> {
             Ending::Completed(_) => (passed + 1, failed),
             Ending::Failed(_) | Ending::Shed => (passed, failed + 1),
         });
+    }
+
+    /// To one who looks, the last request was answered, whatever the script expected.
+    fn is_answered(&self) {
+        let (passed, failed) = self.went.get();
+        if failed > 0 {
+            self.went.set((passed + 1, failed - 1));
+        }
     }
 
     async fn exchange(
@@ -348,6 +441,9 @@ impl<'a> Desk<'a> {
             .read_late(arrivals.read_late);
         self.last.set(arrivals.at);
         let timings = Timings {
+            // What it waited for before there was a connection: its turn, and the address.
+            blocked: (sent.saturating_duration_since(now))
+                .saturating_sub(connecting + tls_handshaking),
             connecting,
             tls_handshaking,
             waiting: first.saturating_duration_since(sent),
@@ -412,7 +508,7 @@ impl<'a> Desk<'a> {
         let text = missing.words.as_ref().map(Words::whole).unwrap_or_default();
         if text == NOT_ALLOWED {
             let why = not_allowed(request, place);
-            self.end_load(why.clone());
+            self.end_load(EngineError::Unfit(why.clone()));
             let is_name = place.origin.host.parse::<std::net::IpAddr>().is_err();
             return failed(if is_name { 1111 } else { 1110 }, why);
         }
@@ -456,6 +552,12 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// Whether a target that says so is there: whoever asked for the wrong thing, or is to come again,
+/// got an answer, and a script may well want that.
+fn is_an_answer(head: &Head) -> bool {
+    head.status.is_client_error() || head.headers.contains_key(RETRY_AFTER)
+}
+
 /// An answer without its body.
 pub(super) fn answer_of(head: &Head) -> Answer {
     let headers = head.headers.iter();
@@ -476,31 +578,6 @@ pub(super) fn answer_of(head: &Head) -> Answer {
     }
 }
 
-/// How an answer counts.
-fn judged(expected: &Expected, came: &Came) -> Ending {
-    let status = came.head.status;
-    // Whoever has to connect waits for that too.
-    let timings = &came.timings;
-    let took = timings.connecting + timings.tls_handshaking + timings.duration();
-    let is_expected = match expected {
-        Expected::Unjudged => true,
-        Expected::Statuses(all) => all.iter().any(|range| range.contains(&status.as_u16())),
-    };
-    let may_shed = matches!(
-        status,
-        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
-    );
-    let says_when = came.head.headers.contains_key(RETRY_AFTER);
-    if is_expected {
-        Ending::Completed(took)
-    } else if may_shed && says_when {
-        // When to come again is for the script to follow.
-        Ending::Shed
-    } else {
-        Ending::Failed(FailureKind::Status)
-    }
-}
-
 pub(super) fn failed(code: u16, message: String) -> Happened {
     Happened::Failed(Failed { code, message })
 }
@@ -516,13 +593,24 @@ pub(super) fn too_late(timeout: Duration) -> Missing {
 
 fn not_allowed(request: &HttpRequest, place: &Place) -> String {
     let host = &place.origin.host;
-    let shown = crate::secret::masked(&request.url);
+    let shown = masked(&request.url);
     format!(
         "the script's request `{} {shown}` would go to an address that is not this machine's; if \
          you are allowed to load it, add `--allow-target {host}`, or `allow = [\"{host}\"]` in the \
          profile's [target]. It was not sent",
         request.method
     )
+}
+
+/// The number of k6's for what was wrong with a request, 0 where nothing was.
+pub(super) fn error_code(went: &Result<Came, Missing>) -> u16 {
+    match went {
+        Ok(came) => match came.head.status.as_u16() {
+            status @ 400.. => status.saturating_add(1000),
+            _ => 0,
+        },
+        Err(missing) => code_of(missing.kind, missing.words.as_ref()).0,
+    }
 }
 
 /// k6's number for a failure, and its words, as its documents list them.

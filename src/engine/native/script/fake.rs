@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use breakpoint_script::exchange::{
     BodyUse, End, Expected, Happened, HttpRequest, Message, Op, OpId, RequestName, Sample,
-    SocketRequest, Turn, Until,
+    SocketRequest, Tags, Turn, Until,
 };
 
-use super::{Called, MakesVus, Talks};
+use super::{Called, MakesVus, ScriptKind, Talks};
 
 /// What a VU does at one of its turns.
 #[derive(Clone)]
@@ -54,7 +54,7 @@ impl Plays {
 }
 
 impl MakesVus for Plays {
-    fn make(&self, number: u32, _function: &str) -> Result<Box<dyn Talks>, String> {
+    fn make(&self, number: u32, _kind: &ScriptKind) -> Result<Box<dyn Talks>, String> {
         *self.made.lock().unwrap() += 1;
         Ok(Box::new(Player {
             number,
@@ -112,6 +112,10 @@ impl Talks for Player {
             .map(|(_, plays)| plays.clone())
             .unwrap_or_default()
             .into();
+    }
+
+    fn tags(&self) -> Arc<Tags> {
+        Arc::new(vec![("scenario".to_owned(), "default".to_owned())])
     }
 
     fn break_off(&mut self) {

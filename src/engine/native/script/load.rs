@@ -6,20 +6,26 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use breakpoint_script::exchange::{Happened, MetricKind, OpId, Turn};
+use breakpoint_script::exchange::{Happened, MetricKind, OpId, Tags, Turn};
+use breakpoint_script::options;
 use breakpoint_script::{
     Call, CallKind, Files, Given, LoadError, Program, ScenarioFacts, Vu, VuIdentity,
+    refused_imports,
 };
-use serde_json::{Map, Value};
 
-use super::{Called, Function, MakesVus, ScriptEngine, ScriptSpec, Talks};
+use super::{
+    Called, Function, MakesVus, ScriptEngine, ScriptKind, ScriptPopulation, ScriptSpec, Talks,
+};
 use crate::bounded;
 use crate::engine::native::NativeSpec;
 use crate::engine::native::start::{WINDOW, cores, load_of};
 use crate::engine::trace::Trace;
 use crate::engine::{Canary, EngineError, Order, Started};
-use crate::k6::{Declared, DeclaredKind, ITERATION, MetricRow, OwnScript, Script, ScriptInfo};
-use crate::plan::{Amount, ScriptPlan};
+use crate::k6::{
+    DEFAULT_FUNCTION, Declared, DeclaredKind, ITERATION, OwnScript, Runner, Script, ScriptInfo,
+    ScriptUsers, row_of, variables,
+};
+use crate::plan::{K6Plan, KindPlan, ScriptPlan, ScriptPopulationPlan};
 
 /// Largest file that a script may open or import, bytes.
 const MOST_FILE: u64 = 256 << 20;
@@ -41,6 +47,13 @@ impl Below {
             .filter_map(|folder| folder.canonicalize().ok());
         Self {
             folders: folders.collect(),
+        }
+    }
+
+    /// All files, for a script that k6 runs with the permissions of the user.
+    fn root() -> Self {
+        Self {
+            folders: vec![PathBuf::from("/")],
         }
     }
 }
@@ -70,10 +83,7 @@ impl Files for Below {
 fn load(own: &ScriptPlan) -> Result<Program, LoadError> {
     let mut env = BTreeMap::new();
     if own.includes_environment {
-        let all = std::env::vars_os();
-        env.extend(all.filter_map(|(name, value)| {
-            Some((name.into_string().ok()?, value.into_string().ok()?))
-        }));
+        env.extend(environment());
     }
     env.extend(own.env.iter().cloned());
     let given = Given {
@@ -83,10 +93,31 @@ fn load(own: &ScriptPlan) -> Result<Program, LoadError> {
     Program::load(&own.script, &Below::of(&own.script), &given)
 }
 
-/// Why a script cannot be run, with the place once and without secrets.
+/// The environment of this program, as far as it is text.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    let all = std::env::vars_os();
+    all.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}
+
+/// Why a script cannot be run, with the place once and without secrets. Of imports that have no
+/// counterpart all are told.
 fn told(own: &ScriptPlan, error: &LoadError) -> String {
-    own.hidden
-        .in_text(&format!("cannot run {}: {error}", own.shown))
+    let entry = own.script.to_string_lossy();
+    let refused = refused_imports(&entry, &text(&own.script));
+    let is_refused = refused.iter().any(|one| one.message == error.message);
+    let all: Vec<String> = if is_refused {
+        refused.iter().map(ToString::to_string).collect()
+    } else {
+        vec![error.to_string()]
+    };
+    let text = format!("cannot run {}: {}", own.shown, all.join("\n    "));
+    own.hidden.in_text(&text)
+}
+
+/// The text of a script, for the lines of what it says; empty where it cannot be read.
+fn text(script: &Path) -> String {
+    let bytes = bounded::file(script, MOST_FILE).unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Asks a script what it says of itself.
@@ -95,32 +126,63 @@ fn told(own: &ScriptPlan, error: &LoadError) -> String {
 /// When it cannot be run.
 pub(in crate::engine) fn inspect(own: &ScriptPlan) -> Result<ScriptInfo, String> {
     let program = load(own).map_err(|error| told(own, &error))?;
-    let declared = program.metrics().iter().map(|metric| Declared {
-        name: metric.name.to_string(),
-        kind: match metric.kind {
-            MetricKind::Trend => DeclaredKind::Trend,
-            MetricKind::Rate => DeclaredKind::Rate,
-            MetricKind::Counter => DeclaredKind::Counter,
-            MetricKind::Gauge => DeclaredKind::Gauge,
-        },
-    });
-    let options = options_of(&program);
-    let functions = program.functions().to_vec();
-    let mut said = OwnScript::new(functions, declared.collect(), &options);
+    let script = says(&program, &own.script, &own.shown, Runner::Own);
+    let mut script = script.map_err(|why| own.hidden.in_text(&why))?;
     let crc32 = checksum(&program);
     let mut first =
         Vu::new(&Arc::new(program), VuIdentity::default()).map_err(|error| told(own, &error))?;
-    said.vu_memory = u64::try_from(first.memory()).ok();
-    let script = Script::of_own(&options, said);
-    Ok(ScriptInfo {
-        version: None,
-        script: script.map_err(|why| own.hidden.in_text(&why.to_string()))?,
-        crc32,
-    })
+    script.own.vu_memory = u64::try_from(first.memory()).ok();
+    Ok(ScriptInfo { script, crc32 })
 }
 
-fn options_of(program: &Program) -> Map<String, Value> {
-    program.options().as_object().cloned().unwrap_or_default()
+/// Asks a script that k6 will run what it says of itself, without k6: its init code runs here, and
+/// what only k6 has does nothing in it. `crc32` is that of its text.
+///
+/// # Errors
+/// When its init code cannot be run, or its options cannot be read.
+pub(in crate::engine) fn inspect_for_k6(own: &K6Plan, crc32: u32) -> Result<ScriptInfo, String> {
+    let mut env: BTreeMap<String, String> = environment().collect();
+    env.extend(variables(&own.arguments));
+    let given = Given {
+        env,
+        stand_ins: true,
+        ..Given::default()
+    };
+    let shown = &own.shown;
+    let script = Program::load(&own.script, &Below::root(), &given)
+        .map_err(|error| format!("cannot read the options of {shown}: {error}"))
+        .and_then(|program| says(&program, &own.script, shown, Runner::K6));
+    let script = script.map_err(|why| own.hidden.in_text(&why))?;
+    Ok(ScriptInfo { script, crc32 })
+}
+
+/// What a script says, with the lines of what has no counterpart.
+fn says(program: &Program, file: &Path, shown: &str, runner: Runner) -> Result<Script, String> {
+    let text = text(file);
+    let options = options::options(program.options()).map_err(|error| {
+        let line = options::line(&text, &error.place);
+        let line = line.map_or_else(String::new, |line| format!(":{line}"));
+        format!("{shown}{line}: the script's option {error}")
+    })?;
+    let own = OwnScript::new(program.functions().to_vec(), declared(program), &options);
+    let line_of = |place: &str| options::line(&text, place);
+    Script::of_own(&options, own, runner, &line_of).map_err(|why| format!("{shown}: {why}"))
+}
+
+fn declared(program: &Program) -> Vec<Declared> {
+    let kind = |kind: MetricKind| match kind {
+        MetricKind::Trend => DeclaredKind::Trend,
+        MetricKind::Rate => DeclaredKind::Rate,
+        MetricKind::Counter => DeclaredKind::Counter,
+        MetricKind::Gauge => DeclaredKind::Gauge,
+    };
+    let metrics = program.metrics().iter();
+    metrics
+        .map(|metric| Declared {
+            name: metric.name.to_string(),
+            kind: kind(metric.kind),
+        })
+        .collect()
 }
 
 /// Of all files that belong to a script.
@@ -135,68 +197,71 @@ fn checksum(program: &Program) -> u32 {
 /// Makes the VUs of a script.
 struct Loaded {
     program: Arc<Program>,
-    /// By function.
-    scenarios: BTreeMap<String, (Arc<ScenarioFacts>, Arc<AtomicU64>)>,
+    scenarios: Vec<LoadedScenario>,
+    /// Of those whom no scenario is about.
+    without: LoadedScenario,
     zero: Instant,
 }
 
+/// What the VUs of a scenario have in common.
+#[derive(Clone, Default)]
+struct LoadedScenario {
+    function: String,
+    facts: Arc<ScenarioFacts>,
+    /// Iterations that all of them have begun.
+    begun: Arc<AtomicU64>,
+}
+
 impl Loaded {
-    fn new(program: Program) -> Self {
-        let mut scenarios = BTreeMap::new();
-        let options = options_of(&program);
-        let all = options.get("scenarios").and_then(Value::as_object);
-        for (name, scenario) in all.into_iter().flatten() {
-            let text = |key: &str| scenario.get(key).and_then(Value::as_str);
-            let pairs = |key: &str| -> BTreeMap<String, String> {
-                let all = scenario.get(key).and_then(Value::as_object);
-                let all = all.into_iter().flatten();
-                let text = |value: &Value| match value {
-                    Value::String(text) => text.clone(),
-                    other => other.to_string(),
-                };
-                all.map(|(name, value)| (name.clone(), text(value)))
-                    .collect()
-            };
-            let facts = ScenarioFacts {
-                name: name.clone(),
-                executor: text("executor").unwrap_or_default().to_owned(),
+    fn new(program: Program, users: &[ScriptUsers]) -> Self {
+        let of = |users: &ScriptUsers| LoadedScenario {
+            function: users.function.clone(),
+            facts: Arc::new(ScenarioFacts {
+                name: users.name.clone(),
+                executor: users.executor.to_owned(),
                 started: Duration::ZERO,
-                env: pairs("env"),
-                tags: pairs("tags"),
-            };
-            let function = text("exec").unwrap_or(crate::k6::DEFAULT_FUNCTION);
-            let begun = Arc::new(AtomicU64::new(0));
-            scenarios
-                .entry(function.to_owned())
-                .or_insert_with(|| (Arc::new(facts), begun));
-        }
+                env: users.env.iter().cloned().collect(),
+                tags: users.tags.iter().cloned().collect(),
+            }),
+            begun: Arc::default(),
+        };
         Self {
             program: Arc::new(program),
-            scenarios,
+            scenarios: users.iter().map(of).collect(),
+            without: LoadedScenario {
+                facts: Arc::new(ScenarioFacts {
+                    name: DEFAULT_FUNCTION.to_owned(),
+                    ..ScenarioFacts::default()
+                }),
+                ..LoadedScenario::default()
+            },
             zero: Instant::now(),
         }
     }
 
-    fn scenario(&self, function: &str) -> (Arc<ScenarioFacts>, Arc<AtomicU64>) {
-        let known = self.scenarios.get(function).cloned();
-        known.unwrap_or_else(|| {
-            let facts = ScenarioFacts {
-                name: "default".to_owned(),
-                ..ScenarioFacts::default()
-            };
-            (Arc::new(facts), Arc::default())
-        })
+    /// The scenario of a kind of users: the one that it names, else the first that runs what they
+    /// run.
+    fn scenario(&self, kind: &ScriptKind) -> LoadedScenario {
+        let is_named = |s: &&LoadedScenario| s.facts.name == kind.scenario;
+        let runs = |s: &&LoadedScenario| s.function == kind.function;
+        let named = self.scenarios.iter().find(is_named);
+        let found = named.or_else(|| self.scenarios.iter().find(runs));
+        found.unwrap_or(&self.without).clone()
     }
 }
 
 impl MakesVus for Loaded {
-    fn make(&self, number: u32, function: &str) -> Result<Box<dyn Talks>, String> {
+    fn make(&self, number: u32, kind: &ScriptKind) -> Result<Box<dyn Talks>, String> {
         let identity = VuIdentity {
             id: number.into(),
             id_in_instance: number.into(),
         };
         let vu = Vu::new(&self.program, identity).map_err(|error| error.to_string())?;
-        let (scenario, begun) = self.scenario(function);
+        let LoadedScenario {
+            facts: scenario,
+            begun,
+            ..
+        } = self.scenario(kind);
         Ok(Box::new(Running {
             vu,
             zero: self.zero,
@@ -250,6 +315,10 @@ impl Talks for Running {
         self.vu.turn(self.zero.elapsed(), happened)
     }
 
+    fn tags(&self) -> Arc<Tags> {
+        self.vu.tags()
+    }
+
     fn break_off(&mut self) {
         self.vu.break_off();
     }
@@ -291,32 +360,24 @@ pub(in crate::engine) async fn one(
 
 fn spec(own: &ScriptPlan, order: &Order<'_>, program: Program) -> ScriptSpec {
     let plan = order.plan;
-    let mut metrics = own.metrics.clone();
-    let mut names = plan.named_steps();
-    // The engine has rows of these itself.
-    names.retain(|name| name != ITERATION && !metrics.iter().any(|(known, _)| known == name));
-    names.retain(|name| match row_of(own, name) {
-        Some(row) => {
-            metrics.push((name.clone(), row));
-            false
-        }
-        None => true,
-    });
+    let populations = own.populations();
+    let all: Vec<&str> = populations.iter().map(|p| p.name.as_str()).collect();
+    let named = plan.named_steps();
     ScriptSpec {
-        vus: Arc::new(Loaded::new(program)),
+        vus: Arc::new(Loaded::new(program, &own.own.users)),
         shown: own.shown.clone(),
-        functions: own
-            .functions
+        populations: populations
             .iter()
-            .map(|f| (f.name.clone(), f.weight))
+            .map(|population| {
+                let names = names_of(&population.name, &all, &named);
+                of_plan(population, own, order, names)
+            })
             .collect(),
         setup: own.own.has("setup").then(|| own.setup_timeout()),
         has_teardown: own.own.has("teardown"),
         closes_each_cycle: own.own.closes_each_cycle,
-        names,
-        metrics,
+        sheds_fail: plan.slo.texts().iter().any(|o| own.own.failed.contains(o)),
         hidden: own.secrets.clone(),
-        load: load_of(Amount::Searched, plan, order.climbs),
         seed: plan.seed,
         native: NativeSpec {
             populations: Vec::new(),
@@ -330,12 +391,64 @@ fn spec(own: &ScriptPlan, order: &Order<'_>, program: Program) -> ScriptSpec {
     }
 }
 
-/// How a metric is counted that an objective names and no threshold.
-fn row_of(own: &ScriptPlan, name: &str) -> Option<MetricRow> {
-    match own.own.kind_of(name)? {
-        DeclaredKind::Trend => Some(MetricRow::Time),
-        DeclaredKind::Rate if name == "checks" => Some(MetricRow::PassIsOne),
-        DeclaredKind::Rate => Some(MetricRow::PassIsZero),
-        DeclaredKind::Counter | DeclaredKind::Gauge => None,
+/// Of the names in objectives those of one population, as it calls them itself: those of the others
+/// begin with a name of theirs.
+fn names_of(population: &str, all: &[&str], named: &[String]) -> Vec<String> {
+    let of = |name: &str, one: &str| {
+        let rest = name.strip_prefix(one)?;
+        let own = rest.strip_prefix('.').map(str::to_owned);
+        // A population's own name is all of its requests.
+        own.or_else(|| rest.is_empty().then(String::new))
+    };
+    let others: Vec<&&str> = all.iter().filter(|one| !one.is_empty()).collect();
+    let mine = named.iter().filter_map(|name| match population {
+        "" => {
+            let is_other = others.iter().any(|one| of(name, one).is_some());
+            (!is_other).then(|| name.clone())
+        }
+        one => of(name, one),
+    });
+    mine.filter(|name| !name.is_empty()).collect()
+}
+
+fn of_plan(
+    population: &ScriptPopulationPlan,
+    own: &ScriptPlan,
+    order: &Order<'_>,
+    mut names: Vec<String>,
+) -> ScriptPopulation {
+    let mut metrics = if population.name.is_empty() {
+        own.metrics.clone()
+    } else {
+        Vec::new()
+    };
+    // The engine has rows of these itself.
+    let bare = |name: &str| -> String { name.split_whitespace().collect() };
+    names.retain(|name| {
+        let is_known = metrics.iter().any(|(known, _)| bare(known) == bare(name));
+        name != ITERATION && !is_known
+    });
+    names.retain(|name| match row_of(&own.own, name) {
+        Some(row) => {
+            metrics.push((name.clone(), row));
+            false
+        }
+        None => true,
+    });
+    ScriptPopulation {
+        name: population.name.clone(),
+        kinds: population.kinds.clone().into_iter().map(kind).collect(),
+        load: load_of(population.amount, order.plan, order.climbs),
+        fixed: population.amount.fixed(),
+        names,
+        metrics,
+    }
+}
+
+fn kind(of: KindPlan) -> ScriptKind {
+    ScriptKind {
+        function: of.function,
+        scenario: of.scenario,
+        share: of.share,
     }
 }

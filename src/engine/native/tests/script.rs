@@ -6,7 +6,7 @@ use breakpoint_script::exchange::{
 };
 
 use super::super::script::fake::{Play, Plays, get};
-use super::super::script::{ScriptEngine, ScriptSpec};
+use super::super::script::{ScriptEngine, ScriptKind, ScriptPopulation, ScriptSpec};
 use super::*;
 use crate::k6::MetricRow;
 
@@ -22,18 +22,27 @@ fn native() -> NativeSpec {
     }
 }
 
+fn users(kinds: Vec<ScriptKind>) -> ScriptPopulation {
+    ScriptPopulation {
+        name: String::new(),
+        kinds,
+        load: LoadModel::closed(1000.0),
+        fixed: None,
+        names: Vec::new(),
+        metrics: vec![("checks".to_owned(), MetricRow::PassIsOne)],
+    }
+}
+
 fn script_spec(plays: &Plays) -> ScriptSpec {
     ScriptSpec {
         vus: Arc::new(plays.clone()),
         shown: "s.js".to_owned(),
-        functions: vec![("default".to_owned(), 1)],
+        populations: vec![users(vec![ScriptKind::of_function("default", 1)])],
         setup: None,
         has_teardown: false,
         closes_each_cycle: false,
-        names: Vec::new(),
-        metrics: vec![("checks".to_owned(), MetricRow::PassIsOne)],
+        sheds_fail: false,
         hidden: Vec::new(),
-        load: LoadModel::closed(1000.0),
         seed: 7,
         native: native(),
     }
@@ -312,7 +321,10 @@ async fn an_iteration_that_throws_fails_with_its_message_and_abort_ends_the_load
     let mut plays = Plays::new(vec![asked.clone()]);
     plays.functions.push(("odd", throws));
     let spec = ScriptSpec {
-        functions: vec![("default".to_owned(), 1), ("odd".to_owned(), 1)],
+        populations: vec![users(vec![
+            ScriptKind::of_function("default", 1),
+            ScriptKind::of_function("odd", 1),
+        ])],
         ..script_spec(&plays)
     };
     let mut engine = start(spec).await.unwrap();
@@ -363,6 +375,64 @@ async fn setup_runs_once_before_the_load_and_teardown_once_after_it() {
     assert_eq!(count(r#"call teardown {"token":1}"#), 1);
     assert_eq!(heard.last().unwrap(), r#"call teardown {"token":1}"#);
     assert_eq!(count("call default -"), 0);
+}
+
+#[tokio::test]
+async fn those_whose_number_is_fixed_load_beside_those_who_are_searched() {
+    let base = answering(OK).await;
+    let pause = Play::Sleep(Duration::from_millis(5));
+    let mut plays = Plays::new(vec![
+        Play::Ask(vec![named("page", get(&base))]),
+        pause.clone(),
+    ]);
+    let abuse = vec![Play::Ask(vec![named("abuse", get(&base))]), pause];
+    plays.functions.push(("abuse", abuse));
+    plays.functions.push((
+        "setup",
+        vec![Play::End(End::Returned(Some("1".to_owned())))],
+    ));
+    let beside = ScriptPopulation {
+        name: "abusers".to_owned(),
+        fixed: Some(Level(3)),
+        ..users(vec![ScriptKind::of_function("abuse", 1)])
+    };
+    let spec = ScriptSpec {
+        populations: vec![beside, users(vec![ScriptKind::of_function("default", 1)])],
+        setup: Some(Duration::from_secs(10)),
+        ..script_spec(&plays)
+    };
+    let mut engine = start(spec).await.unwrap();
+    let names: Vec<String> = engine.describe().steps.names().map(str::to_owned).collect();
+    assert_eq!(
+        names,
+        [
+            "abusers.abuse",
+            "abusers.iteration",
+            "abusers.checks",
+            "abusers",
+            "page",
+            "iteration",
+            "checks",
+            "requests"
+        ]
+    );
+    let (steps, window) = seen_at(&mut engine, 2, |s, w| {
+        w.at_level && s[0].completed() > 20 && s[4].completed() > 20
+    })
+    .await;
+    assert_eq!(window.vus, 2, "the level is about those who are searched");
+    assert_eq!(steps[0].completed(), steps[3].completed());
+    assert_eq!(steps[4].completed(), steps[7].completed());
+    Box::new(engine).stop().await;
+    let heard = plays.heard.lock().unwrap();
+    let count = |text: &str| heard.iter().filter(|(_, said)| said == text).count();
+    assert_eq!(count("call setup -"), 1, "for all of them");
+    let numbers = |text: &str| -> std::collections::BTreeSet<u32> {
+        let of = heard.iter().filter(|(_, said)| said == text);
+        of.map(|(number, _)| *number).collect()
+    };
+    assert_eq!(numbers("call abuse 1"), [1, 2, 3].into());
+    assert_eq!(numbers("call default 1"), [4, 5].into());
 }
 
 #[tokio::test]
