@@ -46,7 +46,7 @@ pub(super) async fn search(
     signals: &Signals,
     observers: &mut Observers<'_>,
 ) -> Result<(RunRecord, PathBuf), CommandError> {
-    search_as(ready, None, &mut |_| (), signals, observers).await
+    Box::pin(search_as(ready, None, &mut |_| (), signals, observers)).await
 }
 
 /// The same as another command line than what was typed, by which it can be resumed; the folder is

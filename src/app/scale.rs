@@ -19,6 +19,7 @@ use crate::cli::{Cli, Command, FindArgs, ResumeArgs, ScaleArgs};
 use crate::compare::Named;
 use crate::compare::scale::{self, ScaleAsk, SizedRun};
 use crate::excerpt;
+use crate::journal;
 use crate::preflight;
 use crate::record::{Ending, RunRecord};
 use crate::scenario::Allowed;
@@ -60,7 +61,7 @@ pub(super) fn scale(args: &ScaleArgs, terminal: &mut Terminal) -> Result<Exit, C
     let out = args.out.as_deref().unwrap_or(Path::new("reports"));
     let store = Store::create_scale(out, &line(&head)?, now).map_err(|e| usage(e.to_string()))?;
     begun::remember(&store, terminal);
-    searched(args, turns, BTreeMap::new(), store, terminal)
+    searched(args, turns, &BTreeMap::new(), store, terminal)
 }
 
 /// Goes on with a sizing that was cut off: what has ended is read, what was cut off is resumed.
@@ -102,7 +103,7 @@ pub(super) fn go_on(
     args.safety.yes = now.safety.yes;
     let turns = turns(&args, terminal)?;
     consent::obtain(turns.iter().map(|t| &t.ready), args.safety.yes, terminal)?;
-    searched(&args, turns, done, store, terminal)
+    searched(&args, turns, &done, store, terminal)
 }
 
 fn line(value: &impl Serialize) -> Result<Vec<u8>, CommandError> {
@@ -155,7 +156,7 @@ fn find_args(command: &[String]) -> Result<FindArgs, CommandError> {
 fn searched(
     args: &ScaleArgs,
     turns: Vec<Turn>,
-    done: BTreeMap<usize, PathBuf>,
+    done: &BTreeMap<usize, PathBuf>,
     mut store: Store,
     terminal: &mut Terminal,
 ) -> Result<Exit, CommandError> {
@@ -223,16 +224,25 @@ async fn one(
     if let Some(dir) = before
         && let Ok((run, journal)) = Store::reopen(dir)
     {
+        let plan = &turn.ready.plan;
+        let text = plan.profile_text().map(|t| journal::crc32(t.as_bytes()));
+        if text != journal.head.profile_crc32 {
+            let message = "the profile has changed since: the earlier results belong to another \
+                search. Restore it, or start over";
+            return Err(CommandError::new(Exit::Usage, message));
+        }
         let past = resume::past(journal);
-        let record = find::search_on(&turn.ready, past, run, signals, &mut observers).await?;
+        let searched = find::search_on(&turn.ready, past, run, signals, &mut observers);
+        let record = Box::pin(searched).await?;
         return Ok((record, dir.to_owned()));
     }
     let mut begun = |run: &Path| {
         let run = std::path::absolute(run).unwrap_or_else(|_| run.to_owned());
-        store.append_line(line(&Begun { place, run }).ok())
+        store.append_line(line(&Begun { place, run }).ok());
     };
     let command = Some(turn.command);
-    find::search_as(turn.ready, command, &mut begun, signals, &mut observers).await
+    let searched = find::search_as(turn.ready, command, &mut begun, signals, &mut observers);
+    Box::pin(searched).await
 }
 
 fn was_cut_off(ending: Ending) -> bool {

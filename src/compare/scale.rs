@@ -302,3 +302,6 @@ fn target(posterior: &Posterior, level: u32, unit: SizeUnit, cost: Option<&Cost>
         cost: needed.estimate.and_then(price),
     }
 }
+
+#[cfg(test)]
+mod tests;

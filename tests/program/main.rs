@@ -21,6 +21,7 @@ mod outside;
 mod populations;
 mod ramp;
 mod resume;
+mod scale;
 mod script;
 mod script_counts;
 mod script_scenarios;

@@ -65,12 +65,18 @@ pub(in crate::report) fn chart(record: &ScaleRecord) -> Scene {
     };
     let panel = Panel::draw(&mut scene, &spec);
     law(&mut scene, &panel, record, (widest, top));
+    found(&mut scene, &panel, record);
+    scene
+}
+
+/// What was found at each size, and the forecast.
+fn found(scene: &mut Scene, panel: &Panel, record: &ScaleRecord) {
     for size in &record.sizes {
         if let (Some(found), Some(low), Some(high)) = (size.breakpoint, size.low, size.high) {
             let ends = vec![panel.at(size.number, low), panel.at(size.number, high)];
             scene.line(ends, 5.0, BLUE);
             point(
-                &mut scene,
+                scene,
                 Marker::Circle,
                 panel.at(size.number, found),
                 12.0,
@@ -83,7 +89,7 @@ pub(in crate::report) fn chart(record: &ScaleRecord) -> Scene {
         scene.line(ends, 5.0, ORANGE);
         if !is_too_wide(p) {
             point(
-                &mut scene,
+                scene,
                 Marker::Diamond,
                 panel.at(p.size, p.estimate),
                 13.0,
@@ -91,7 +97,6 @@ pub(in crate::report) fn chart(record: &ScaleRecord) -> Scene {
             );
         }
     }
-    scene
 }
 
 fn law(scene: &mut Scene, panel: &Panel, record: &ScaleRecord, (widest, top): (f64, f64)) {
