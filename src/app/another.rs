@@ -109,7 +109,8 @@ fn of_find(find: &FindArgs) -> Vec<Flag> {
         // Asked for above, with its folder.
         profiles: _,
         files: _,
-        // Numbers, and conditions on what is measured; a size goes into commands that are agreed to.
+        // Numbers, and conditions on what is measured; a size goes into commands that are agreed
+        // to.
         size: _,
         slo: _,
         min_vus: _,

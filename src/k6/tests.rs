@@ -365,14 +365,14 @@ fn thresholds_of_a_script_run_here_are_about_any_tags_and_parts() {
         (
             "http_req_duration{role:user}",
             "p(95)<500",
-            "p95(requests{role:user})<500ms",
-            MetricRow::Requests,
+            "p95(http_req_duration{role:user})<500ms",
+            MetricRow::Part(Part::Whole),
         ),
         (
             "http_req_duration{ role:user, method:GET }",
             "avg<9",
-            "avg(requests{role:user,method:GET})<9ms",
-            MetricRow::Requests,
+            "avg(http_req_duration{role:user,method:GET})<9ms",
+            MetricRow::Part(Part::Whole),
         ),
         (
             "http_req_failed{scenario:users}",
@@ -395,8 +395,8 @@ fn thresholds_of_a_script_run_here_are_about_any_tags_and_parts() {
         (
             "http_req_duration{url:http://a/?b<c}",
             "max<9",
-            "max(requests{url:http://a/?b<c})<9ms",
-            MetricRow::Requests,
+            "max(http_req_duration{url:http://a/?b<c})<9ms",
+            MetricRow::Part(Part::Whole),
         ),
         (
             "http_req_waiting",
@@ -455,12 +455,16 @@ fn thresholds_of_a_script_run_here_are_about_any_tags_and_parts() {
         assert_eq!(row_of(&own(), asked).unwrap(), row, "{name} {asked}");
     }
     for (metric, expression, wanted) in [
-        ("http_req_duration{name:a}", "p(95)<5", "p95(a)<5ms"),
+        ("http_req_failed", "rate<0.05", "errors<5%"),
         ("iterations", "rate>3", "rps(iteration)>3"),
     ] {
         let plain = of_own(metric, expression);
         assert_eq!(plain, Ok((wanted.to_owned(), Vec::new())));
     }
+    // Requests that are named like a metric of the script's are not its values.
+    let (text, rows) = of_own("http_req_duration{name:orders}", "p(95)<5").unwrap();
+    assert_eq!(text, "p95(http_req_duration{name:orders})<5ms");
+    assert_eq!(rows[0].1, MetricRow::Part(Part::Whole));
 }
 
 #[test]
@@ -484,7 +488,11 @@ fn what_no_search_can_hold_a_threshold_to_is_told_with_its_reason() {
         r#"{"thresholds": {"http_req_duration": [{"threshold": "p(95)<5", "abortOnFail": true}]}}"#;
     for (runner, is_told) in [(Runner::Own, true), (Runner::K6, false)] {
         let script = Script::of_json(aborting.as_bytes(), runner).unwrap();
-        assert_eq!(script.objectives, ["p95<5ms"]);
+        let wanted = match runner {
+            Runner::Own => "p95(http_req_duration)<5ms",
+            Runner::K6 => "p95<5ms",
+        };
+        assert_eq!(script.objectives, [wanted]);
         let told = script
             .notes
             .iter()

@@ -3,7 +3,7 @@ use std::path::Path;
 use proptest::prelude::*;
 
 use super::*;
-use crate::k6::{Declared, DeclaredKind, Function, MetricRow, OwnScript, Runner, Script};
+use crate::k6::{Declared, DeclaredKind, Function, MetricRow, OwnScript, Part, Runner, Script};
 use crate::measure::{Arrivals, Level, LevelUnit, StepTable};
 use crate::scenario::Scenario;
 
@@ -1315,7 +1315,7 @@ fn a_script_is_run_by_this_program_and_its_thresholds_are_the_slo() {
         plan.slo.texts(),
         [
             "errors(checks)<1%",
-            "p95<500ms",
+            "p95(http_req_duration)<500ms",
             "p90(login_time)<300ms",
             "avg(login_time)<200ms",
             "errors(wrong)<=5%"
@@ -1326,6 +1326,7 @@ fn a_script_is_run_by_this_program_and_its_thresholds_are_the_slo() {
         script.metrics,
         [
             ("checks".to_owned(), MetricRow::PassIsOne),
+            ("http_req_duration".to_owned(), MetricRow::Part(Part::Whole)),
             ("login_time".to_owned(), MetricRow::Time),
             ("wrong".to_owned(), MetricRow::PassIsZero)
         ]

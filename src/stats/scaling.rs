@@ -16,8 +16,8 @@
 //! point is its likelihood with the known errors, `lambda` (flat in its logarithm) integrated out
 //! exactly, so that a law's weight is its Bayes factor (R. E. Kass, A. E. Raftery, *Bayes factors*,
 //! JASA 90, 1995). Information criteria and resampled fits were left out: with three sizes `AICc`
-//! is not defined for three parameters, and fits that end at their bounds of zero make bands that are
-//! too narrow. What equal runs differ by is integrated out too. Everything that is told is a
+//! is not defined for three parameters, and fits that end at their bounds of zero make bands that
+//! are too narrow. What equal runs differ by is integrated out too. Everything that is told is a
 //! quantile of draws from this posterior: a band covers the choice of the law.
 
 use rand::rngs::SmallRng;

@@ -104,9 +104,9 @@ impl Said {
     }
 }
 
-/// Runs `command` by `sh -c` in `dir`, with the target's size in its environment, and waits for its end, not for that of the services it leaves
-/// behind. When `timeout` passes, or the caller goes away, it and all it started in its process
-/// group are killed.
+/// Runs `command` by `sh -c` in `dir`, with the target's size in its environment, and waits for its
+/// end, not for that of the services it leaves behind. When `timeout` passes, or the caller goes
+/// away, it and all it started in its process group are killed.
 ///
 /// # Errors
 /// When it cannot be started, ends with an error, or takes too long.

@@ -1,4 +1,5 @@
-//! `breakpoint scale` from outside: a real server that `up` starts, whose capacity follows the size.
+//! `breakpoint scale` from outside: a real server that `up` starts, whose capacity follows the
+//! size.
 
 use std::fs;
 use std::net::TcpListener;

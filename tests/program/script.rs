@@ -172,7 +172,7 @@ fn a_search_has_rows_by_name_and_ends_with_teardown() {
             record.slo,
             [
                 "errors(checks)<1%",
-                "p95<2000ms",
+                "p95(http_req_duration)<2000ms",
                 "errors<1%",
                 "p95(item_time)<2000ms"
             ]
@@ -225,7 +225,7 @@ fn plan_says_what_a_script_is_and_what_of_it_is_left_out() {
         "this program with s.js",
         "default=1",
         "teardown",
-        "p95<500ms",
+        "p95(http_req_duration)<500ms",
         "option `rps` (5) (line 1) is ignored",
         "set the load: vus",
         "p95(requests{status:200})<500ms",
@@ -241,7 +241,7 @@ fn plan_says_what_a_script_is_and_what_of_it_is_left_out() {
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     let profile = fs::read_to_string(folder.path().join("mine.toml")).unwrap();
     assert!(
-        profile.contains("kind = \"script\"") && profile.contains("p95<500ms"),
+        profile.contains("kind = \"script\"") && profile.contains("p95(http_req_duration)<500ms"),
         "{profile}"
     );
     let output = breakpoint(folder.path(), &["plan", "mine.toml"]);
@@ -406,7 +406,7 @@ fn thresholds_about_tags_are_met_by_the_users_whoever_else_fails() {
         let run = runs.next().unwrap().unwrap().path();
         let record = report::read(&fs::read(run.join("result.json")).unwrap()).unwrap();
         for row in [
-            "requests{role:user}",
+            "http_req_duration{role:user}",
             "requests{scenario:users,test:both}",
             "http_req_waiting{scenario:users}",
             "checks{check:home is there}",

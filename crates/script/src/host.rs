@@ -15,7 +15,7 @@ use crate::exchange::{
     Happened, MetricKind, Op, OpId, PrintLevel, Printed, Sample, Tags, Thrown, ThrownKind, Turn,
     Until,
 };
-use crate::http::{Exchange, Jars, Pending};
+use crate::http::{Jars, Pending};
 use crate::program::{Loading, Parts};
 use crate::thrown::cut;
 use crate::vu::{Call, CallKind, ScenarioFacts, VuIdentity};
@@ -313,20 +313,6 @@ impl Host {
     pub(crate) fn begin_pending(&self, op: Op, pending: Pending) -> OpId {
         let id = self.begin(op);
         self.pending.borrow_mut().insert(id, pending);
-        id
-    }
-
-    /// The number of an exchange that has failed before it began.
-    pub(crate) fn begin_done(&self, exchange: Exchange) -> OpId {
-        let id = OpId(self.last_op.get() + 1);
-        self.last_op.set(id.0);
-        let failed = exchange.failure();
-        self.pending
-            .borrow_mut()
-            .insert(id, Pending::Exchange(Box::new(exchange)));
-        self.inbox
-            .borrow_mut()
-            .push_back((id, Happened::Failed(failed)));
         id
     }
 

@@ -94,7 +94,7 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
     let request = move |ctx: Ctx<'js>, method: String, url, body, params| {
         let mut exchange = request::build(&ctx, &own, &method, &url, &body, &params)?;
         own.go_on(&ctx)?;
-        let mut op = exchange.next_op(&own);
+        let mut op = Some(exchange.next_op(&own));
         while let Some(hop) = op.take() {
             let id = own.begin(hop);
             let happened = own.wait_for(&ctx, id)?;
@@ -113,11 +113,8 @@ pub(crate) fn install<'js>(ctx: &Ctx<'js>, host: &Rc<Host>, to: &Object<'js>) ->
             return Err(Exception::throw_message(&ctx, words));
         }
         own.begins_one_more(&ctx)?;
-        let id = match exchange.next_op(&own) {
-            Some(op) => own.begin_pending(op, Pending::Exchange(Box::new(exchange))),
-            // It has failed already, which the event loop finds out in its time.
-            None => own.begin_done(exchange),
-        };
+        let op = exchange.next_op(&own);
+        let id = own.begin_pending(op, Pending::Exchange(Box::new(exchange)));
         Ok(number(id))
     };
     to.set("beginRequest", Function::new(ctx.clone(), begin)?)?;

@@ -155,8 +155,9 @@ fn request<'js>(
     params: &Value<'js>,
 ) -> Result<Box<crate::exchange::HttpRequest>> {
     let address = url.into_js(ctx)?;
-    match exchange_of(ctx, host, method, &address, body, params)?.next_op(host) {
-        Some(Op::Http(request)) => Ok(request),
+    let mut exchange = exchange_of(ctx, host, method, &address, body, params)?;
+    match exchange.next_op(host) {
+        Op::Http(request) if exchange.url.is_some() => Ok(request),
         _ => Err(Exception::throw_type(
             ctx,
             &format!("`{url}` is not an absolute URL"),

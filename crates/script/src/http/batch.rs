@@ -30,7 +30,7 @@ pub(super) fn run<'js>(ctx: &Ctx<'js>, host: &Host, requests: &Array<'js>) -> Re
     let outcomes = Array::new(ctx.clone())?;
     let mut queue = Queue::new(host, waiting);
     loop {
-        queue.begin(host, ctx, &outcomes)?;
+        queue.begin(host);
         if queue.running.is_empty() {
             return Ok(outcomes);
         }
@@ -68,7 +68,7 @@ impl Queue {
     }
 
     /// Begins as many as may run.
-    fn begin<'js>(&mut self, host: &Host, ctx: &Ctx<'js>, outcomes: &Array<'js>) -> Result<()> {
+    fn begin(&mut self, host: &Host) {
         let mut at = 0;
         while at < self.waiting.len() && self.running.len() < self.most {
             let place = place(&self.waiting[at].1);
@@ -81,15 +81,10 @@ impl Queue {
                 continue;
             }
             let (index, mut exchange) = self.waiting.remove(at);
-            match exchange.next_op(host) {
-                Some(op) => {
-                    *self.per_host.entry(place).or_default() += 1;
-                    self.running.insert(host.begin(op), (index, exchange));
-                }
-                None => outcomes.set(index, exchange.outcome(ctx)?)?,
-            }
+            let op = exchange.next_op(host);
+            *self.per_host.entry(place).or_default() += 1;
+            self.running.insert(host.begin(op), (index, exchange));
         }
-        Ok(())
     }
 
     /// Takes what happened to those that run.

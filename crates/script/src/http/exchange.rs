@@ -71,7 +71,7 @@ pub(crate) enum Came {
 impl Exchange {
     /// The next hop. An address that is none goes along as it is: the driver says so, and counts a
     /// request that failed.
-    pub(crate) fn next_op(&mut self, host: &Host) -> Option<Op> {
+    pub(crate) fn next_op(&mut self, host: &Host) -> Op {
         let mut headers = self.headers.clone();
         self.sent = match &self.url {
             Some(url) => self.cookies_for(host, url),
@@ -80,7 +80,7 @@ impl Exchange {
         if !self.sent.is_empty() {
             headers.push(("Cookie".into(), in_header(&self.sent)));
         }
-        Some(Op::Http(Box::new(HttpRequest {
+        Op::Http(Box::new(HttpRequest {
             method: self.method.clone(),
             url: match &self.url {
                 Some(url) => url.as_str().to_owned(),
@@ -98,7 +98,7 @@ impl Exchange {
             expected: self.expected_now(),
             keeps_connection: self.keeps_connection,
             max_bytes: self.max_bytes,
-        })))
+        }))
     }
 
     /// Which statuses are no failure of this hop: who is to be asked for a password expects that.
@@ -151,7 +151,7 @@ impl Exchange {
                 }
                 let leads_on = self.answer_challenge(&answer) || self.follow(&answer);
                 self.came = Some(Came::Answer(answer));
-                if leads_on { self.next_op(host) } else { None }
+                leads_on.then(|| self.next_op(host))
             }
             Happened::Failed(failed) => {
                 self.came = Some(Came::Failed(failed));
