@@ -1342,7 +1342,7 @@ fn a_script_is_run_by_this_program_and_its_thresholds_are_the_slo() {
     );
     assert_eq!(script.left_out, ["stages"]);
     let told = |part: &str| script.notes.iter().any(|note| note.contains(part));
-    assert!(told("`hosts` is ignored; set addresses"));
+    assert!(told("`hosts` is ignored: set addresses"));
     assert!(plan.target.connect.insecure);
 }
 
