@@ -231,18 +231,15 @@ fn outline(args: &FindArgs, terminal: &Terminal) -> Result<Exit, CommandError> {
     for plan in plans(args, terminal)? {
         let ready = prepare::prepare(plan, &host)?;
         let plan = &ready.plan;
-        let outline = match &ready.scenarios {
-            Some(scenarios) => {
-                let per_vu = PerVu::with_connections(scenarios.connections_per_vu())
-                    .speaking(plan.target.protocol);
-                Outline::of(plan, per_vu, scenarios.mean_think_s(), scenarios.beside())
-            }
+        let outline = if let Some(scenarios) = &ready.scenarios {
+            let per_vu = PerVu::with_connections(scenarios.connections_per_vu())
+                .speaking(plan.target.protocol);
+            Outline::of(plan, per_vu, scenarios.mean_think_s(), scenarios.beside())
+        } else {
             // What its users think is not known yet.
-            None => {
-                let engine = plan.engine.facts();
-                let beside = populations::beside_of_engine(engine);
-                Outline::of(plan, PerVu::of_engine(engine), 0.0, beside)
-            }
+            let engine = plan.engine.facts();
+            let beside = populations::beside_of_engine(engine);
+            Outline::of(plan, PerVu::of_engine(engine), 0.0, beside)
         };
         let outline = outline.with_addresses(&ready.plan, &ready.found);
         terminal.print(&outline.render(&ready.plan, &ready.host));

@@ -44,7 +44,7 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Com
     typed::read(&mut flags.request)?;
     let info = script::look(profile.as_ref(), &flags, args.safety.yes, terminal)?;
     let plan = super::plan_of(profile.as_ref(), &flags, info.as_ref())?;
-    let stages = stages(args, info.as_ref(), plan.searched_name())?;
+    let stages = stages(args, info.as_ref(), plan.searched_name().as_deref())?;
     let ready = prepare::prepare_ramp(plan, &host, &stages)?;
     consent::obtain([&ready], args.safety.yes, terminal)?;
     let asked = PreparedRamp {
@@ -65,12 +65,12 @@ pub(super) fn ramp(args: &RampArgs, terminal: &mut Terminal) -> Result<Exit, Com
 fn stages(
     args: &RampArgs,
     info: Option<&ScriptInfo>,
-    searched: Option<String>,
+    searched: Option<&str>,
 ) -> Result<Stages, CommandError> {
     if let Some(stages) = &args.stages {
         return Ok(stages.clone());
     }
-    let of_script = info.and_then(|info| info.script.own.stages(searched.as_deref()));
+    let of_script = info.and_then(|info| info.script.own.stages(searched));
     let Some(text) = of_script else {
         let message = "a ramp needs stages, and no script gives them; add `--stages \
                        100:30s,500:1m,0:30s`, or --population NAME where a script has several \

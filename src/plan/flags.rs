@@ -8,6 +8,10 @@ use crate::scenario::Http;
 /// What was typed, as far as it changes the plan. Quantities are still text, so that a flag and a
 /// key of the profile are read by the same code.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of its own, as it was typed"
+)]
 pub struct FindFlags {
     /// `--url`.
     pub url: Option<String>,

@@ -491,12 +491,11 @@ impl User for ScriptUser<'_> {
             return CycleEnd::Completed;
         }
         let resting = self.script.resting.borrow_mut().remove(&self.place);
-        let made = match resting {
-            Some(vu) => Ok(vu),
-            None => {
-                let number = self.number_for_script();
-                self.script.work.vus.make(number, self.own_kind())
-            }
+        let made = if let Some(vu) = resting {
+            Ok(vu)
+        } else {
+            let number = self.number_for_script();
+            self.script.work.vus.make(number, self.own_kind())
         };
         match made {
             Ok(vu) => {
