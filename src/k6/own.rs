@@ -65,6 +65,8 @@ pub enum MetricRow {
     Sum,
     /// Requests that have the tags.
     Requests,
+    /// The same, each as a pass, however it ended: their rate is that of requests.
+    Counted,
     /// A part of the time of requests.
     Part(Part),
     /// Iterations that have the tags.

@@ -127,7 +127,6 @@ fn a_threshold_that_is_no_objective_is_told_with_its_reason() {
             "p(95)<5",
             "only `name` is supported",
         ),
-        ("http_req_duration{name:a<b}", "p(95)<5", ""),
         ("http_req_failed", "rate<1.5", "share must be"),
         ("http_req_failed", "rate<0", "cannot be met"),
         ("http_reqs", "count>100", "only the rate is measured"),
@@ -383,14 +382,14 @@ fn thresholds_of_a_script_run_here_are_about_any_tags_and_parts() {
         (
             "http_reqs{status:200}",
             "rate>5",
-            "rps(requests{status:200})>5",
-            MetricRow::Requests,
+            "rps(http_reqs{status:200})>5",
+            MetricRow::Counted,
         ),
         (
             "http_reqs{status:500}",
             "count==0",
-            "rps(requests{status:500})<=0",
-            MetricRow::Requests,
+            "rps(http_reqs{status:500})<=0",
+            MetricRow::Counted,
         ),
         (
             "http_req_duration{url:http://a/?b<c}",

@@ -14,6 +14,8 @@ pub const ITERATION_DURATION: &str = "iteration_duration";
 
 /// The row of all requests.
 const REQUESTS: &str = "requests";
+/// k6's metric of how many requests there were, however they ended.
+const COUNTED: &str = "http_reqs";
 
 /// What of a metric's values is compared.
 #[derive(Debug, Clone, Copy)]
@@ -43,7 +45,7 @@ pub(super) fn objective(threshold: &Threshold) -> Result<String, String> {
             return Err("iterations have no names here".to_owned());
         }
         ("checks", _) => return Err("checks are not seen, only requests and iterations".to_owned()),
-        _ => return Err(format!("`{name}` is not a metric that is measured here")),
+        _ => return Err(unmeasured(name)),
     };
     let (sign, bound) = (sign(threshold)?, threshold.bound);
     let is_rate = threshold.aggregation == Aggregation::Rate;
@@ -129,6 +131,7 @@ pub fn row_of(own: &OwnScript, name: &str) -> Option<MetricRow> {
     let metric = selector.metric.as_str();
     match (metric, own.kind_of(metric)) {
         (REQUESTS, _) if has_tags => Some(MetricRow::Requests),
+        (COUNTED, _) => Some(MetricRow::Counted),
         (ITERATION, _) if has_tags => Some(MetricRow::Iterations),
         ("checks", _) => Some(MetricRow::PassIsOne),
         (_, Some(DeclaredKind::Trend | DeclaredKind::Gauge)) => Some(MetricRow::Time),
@@ -163,14 +166,19 @@ pub(super) fn of_own(
             let (row, text) = of_kind(kind, &step, compared)?;
             (row, step, text)
         }
-        ("http_req_failed" | "http_reqs", _) if !is_plain => {
+        ("http_req_failed", _) if !is_plain => {
             let step = selector.of(REQUESTS);
-            let text = of_requests(name, &step, compared)?;
+            let text = of_failed(&step, compared)?;
             (MetricRow::Requests, step, text)
+        }
+        (COUNTED, _) if !is_plain => {
+            let step = selector.of(COUNTED);
+            let text = sum(&step, compared)?;
+            (MetricRow::Counted, step, text)
         }
         ("iterations", _) if !is_plain => {
             let step = selector.of(ITERATION);
-            let text = of_requests(name, &step, compared)?;
+            let text = sum(&step, compared)?;
             (MetricRow::Iterations, step, text)
         }
         _ => match Part::of_metric(name) {
@@ -179,7 +187,10 @@ pub(super) fn of_own(
                 let text = format!("{}({step}){sign}{bound}ms", latency(what)?);
                 (MetricRow::Part(part), step, text)
             }
-            None => return objective(threshold).map_err(|why| of_unmeasured(name, why)),
+            None if is_plain => {
+                return objective(threshold).map_err(|why| of_unmeasured(name, why));
+            }
+            None => return Err(of_unmeasured(name, unmeasured(name))),
         },
     };
     let text = checked(&text, Some(&step))?;
@@ -189,6 +200,10 @@ pub(super) fn of_own(
         None => rows.push((step, row)),
     }
     Ok(text)
+}
+
+fn unmeasured(name: &str) -> String {
+    format!("`{name}` is not a metric that is measured here")
 }
 
 /// Why a metric of k6 is not measured.
@@ -210,17 +225,15 @@ fn of_unmeasured(name: &str, why: String) -> String {
 /// What is compared, how, and with which number.
 type Compared = (Aggregation, &'static str, f64);
 
-/// Of requests or iterations in a row of their own.
-fn of_requests(metric: &str, row: &str, (what, sign, bound): Compared) -> Result<String, String> {
-    match metric {
-        "http_req_failed" if what == Aggregation::Rate && sign == "==" && bound == 0.0 => {
-            Ok(format!("errors({row})<=0%"))
-        }
-        "http_req_failed" if what == Aggregation::Rate => {
-            Ok(format!("errors({row}){sign}{}", percent(bound)))
-        }
-        _ => sum(row, (what, sign, bound)),
+/// Of requests in a row of their own.
+fn of_failed(row: &str, (what, sign, bound): Compared) -> Result<String, String> {
+    if what != Aggregation::Rate {
+        return Err(format!("`{what}` of `{row}` is not measured here"));
     }
+    if sign == "==" && bound == 0.0 {
+        return Ok(format!("errors({row})<=0%"));
+    }
+    Ok(format!("errors({row}){sign}{}", percent(bound)))
 }
 
 /// Of something that is counted: a search holds levels as long as it needs, so that only a rate, or

@@ -90,7 +90,8 @@ fn how(words: &[String]) -> Run {
         // Whether somebody is there is not the question.
         "try" => Run::With(words.to_vec(), &[0, 5]),
         // `tests/program/resume.rs` resumes; a worker waits for a master.
-        "ramp" | "lab" | "resume" | "worker" => Run::ReadOnly,
+        // `tests/program/scale.rs` sizes a server.
+        "ramp" | "lab" | "resume" | "scale" | "worker" => Run::ReadOnly,
         "init" | "report" | "completions" | "man" | "locust-plugin" => {
             Run::With(words.to_vec(), &[0])
         }

@@ -29,11 +29,12 @@ fn place() -> TempDir {
     );
     let profile = scenario
         .replace("name = \"demo\"", "name = \"sized\"")
+        .replace("p99(answer)<2s", "p99(answer)<500ms")
         .replace(
             "demo = true",
             &format!("url = \"http://127.0.0.1:{port}\"\n{up}"),
         );
-    let search = "[search]\nstart-vus = 20\nmax-vus = 600\nbudget = \"25s\"\nhold-min = \"2s\"\n\
+    let search = "[search]\nstart-vus = 40\nmax-vus = 600\nbudget = \"80s\"\nhold-min = \"2s\"\n\
         hold-max = \"3s\"\nsettle-max = \"3s\"\npace = 400\n\
         [[monitor]]\nname = \"server\"\ninstances = 1\npid-file = \"pid\"\n";
     fs::write(

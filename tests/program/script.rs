@@ -164,6 +164,7 @@ fn a_search_has_rows_by_name_and_ends_with_teardown() {
                 "GET /items/#",
                 "iteration",
                 "checks",
+                "http_req_duration",
                 "item_time",
                 "requests"
             ]
@@ -228,7 +229,7 @@ fn plan_says_what_a_script_is_and_what_of_it_is_left_out() {
         "p95(http_req_duration)<500ms",
         "option `rps` (5) (line 1) is ignored",
         "set the load: vus",
-        "p95(requests{status:200})<500ms",
+        "p95(http_req_duration{status:200})<500ms",
         "data_sent: rate<5",
         "`abortOnFail`",
     ] {

@@ -38,8 +38,8 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
     ("scenario", Pure, &["excerpt", "measure", "secret", "units"]),
     // Of `excerpt` how much is quoted.
     ("profile", Pure, &["excerpt", "scenario"]),
-    // Of `slo` whether a threshold is an objective.
-    ("k6", Pure, &["slo"]),
+    // Of `slo` whether a threshold is an objective; of `measure` how large a share may be.
+    ("k6", Pure, &["measure", "slo"]),
     // Of `excerpt` what hides in a text; of `secret` what a credential looks like.
     ("import", Pure, &["excerpt", "secret"]),
     (
@@ -186,7 +186,7 @@ const HOUSE: &[(&str, Room, &[&str])] = &[
         "cli",
         Shell,
         &[
-            "compare", "import", "lab", "plan", "ramp", "report", "units",
+            "compare", "import", "lab", "plan", "ramp", "record", "report", "units",
         ],
     ),
     // What a profile has of secrets is known before a line of it is quoted.

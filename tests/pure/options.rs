@@ -237,6 +237,7 @@ const ALIKE: &[(&str, &str, &str)] = &[
         "a.test:1:127.0.0.1",
     ),
     ("target.http", "\"2\"", ""),
+    ("target.size", "\"2\"", "2"),
     ("search.min-vus", "3", "3"),
     ("search.max-vus", "400", "400"),
     ("search.start-vus", "20", "20"),
@@ -273,6 +274,8 @@ const NOT_ALIKE: &[&str] = &[
     "engine.binary",
     "engine.mode",
     "engine.exec",
+    // A script alone has scenarios.
+    "search.population",
 ];
 
 #[test]

@@ -1,5 +1,5 @@
 use super::*;
-use crate::record::GateOutcome;
+use crate::record::{GateOutcome, LimitingResource, Sureness};
 use crate::samples;
 
 fn run(size: &str, factor: f64, resource: &str) -> SizedRun {
@@ -15,9 +15,12 @@ fn run(size: &str, factor: f64, resource: &str) -> SizedRun {
     ] {
         *end = end.map(|e| crate::measure::Level::nearest(f64::from(e) * factor).0);
     }
-    if let Some(cause) = &mut record.answer.limiting_resource {
-        resource.clone_into(&mut cause.resource);
-    }
+    record.answer.limiting_resource = Some(LimitingResource {
+        kind: None,
+        resource: resource.to_owned(),
+        evidence: "it was at its limit".to_owned(),
+        sureness: Sureness::Likely,
+    });
     SizedRun {
         size: Size::parse(size).unwrap(),
         run: Named {

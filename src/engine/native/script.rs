@@ -465,7 +465,7 @@ fn ending_of(sample: &Sample, row: MetricRow) -> Counted {
         MetricRow::PassIsOne => sample.value.abs() > 0.0,
         MetricRow::PassIsZero => sample.value.abs() <= 0.0,
         // No values of a metric are counted there.
-        MetricRow::Requests | MetricRow::Part(_) | MetricRow::Iterations => {
+        MetricRow::Requests | MetricRow::Counted | MetricRow::Part(_) | MetricRow::Iterations => {
             return Counted::Many(0);
         }
     };

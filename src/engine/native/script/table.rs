@@ -125,7 +125,10 @@ impl ScriptTable {
 }
 
 fn is_of_requests(row: MetricRow) -> bool {
-    matches!(row, MetricRow::Requests | MetricRow::Part(_))
+    matches!(
+        row,
+        MetricRow::Requests | MetricRow::Counted | MetricRow::Part(_)
+    )
 }
 
 /// What is kept of names that come up while the load runs.

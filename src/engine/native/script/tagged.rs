@@ -108,6 +108,7 @@ impl Desk<'_> {
         let mut recorder = self.kind.thread.recorder.borrow_mut();
         for (row, counted) in table.requests(|tag, value| tagged.has(tag, value)) {
             let ending = match (counted, went) {
+                (MetricRow::Counted, _) => Ending::Completed(Duration::ZERO),
                 (MetricRow::Part(part), Ok(came)) => {
                     let timings = &came.timings;
                     Ending::Completed(match part {

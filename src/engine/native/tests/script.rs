@@ -341,7 +341,7 @@ async fn an_iteration_that_throws_fails_with_its_message_and_abort_ends_the_load
     Box::new(engine).stop().await;
 
     let aborts = vec![asked, Play::End(End::Aborted("enough".to_owned()))];
-    let Err(EngineError::Unfit(why)) = start(script_spec(&Plays::new(aborts))).await else {
+    let Err(EngineError::Aborted(why)) = start(script_spec(&Plays::new(aborts))).await else {
         panic!("it aborts");
     };
     assert!(why.contains("test.abort(): enough"), "{why}");
