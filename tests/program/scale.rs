@@ -95,7 +95,7 @@ fn check(folder: &Path) {
     let again = run(folder, &["report", dir.to_str().unwrap(), "--format", "md"]);
     let text = String::from_utf8_lossy(&again.stdout);
     assert!(
-        text.contains("What each size carries") && text.contains("sized, sizes 1, 2"),
+        text.contains("## Sizes") && text.contains("sized, sizes 1, 2"),
         "{text}"
     );
 }
