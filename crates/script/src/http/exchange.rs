@@ -53,6 +53,9 @@ pub(crate) struct Exchange {
     pub(crate) keeps_connection: bool,
     pub(crate) max_bytes: usize,
     pub(crate) came: Option<Came>,
+    /// When its last hop was begun, and how long it was waited for where no answer came.
+    pub(crate) began: Duration,
+    pub(crate) waited: Duration,
     /// Under which number the script waits for it: that of its first hop.
     pub(crate) first: Option<OpId>,
     /// The script gets to see its body, which it has in another form.
@@ -78,8 +81,17 @@ impl Exchange {
             None => Vec::new(),
         };
         if !self.sent.is_empty() {
-            headers.push(("Cookie".into(), in_header(&self.sent)));
+            let cookies = in_header(&self.sent);
+            // There is one such line (RFC 6265, section 5.4), also where the script writes it.
+            let own = headers
+                .iter_mut()
+                .find(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+            match own {
+                Some((_, own)) => *own = format!("{own}; {cookies}"),
+                None => headers.push(("Cookie".into(), cookies)),
+            }
         }
+        self.began = host.now.get();
         Op::Http(Box::new(HttpRequest {
             method: self.method.clone(),
             url: match &self.url {
@@ -154,6 +166,7 @@ impl Exchange {
                 leads_on.then(|| self.next_op(host))
             }
             Happened::Failed(failed) => {
+                self.waited = host.now.get().saturating_sub(self.began);
                 self.came = Some(Came::Failed(failed));
                 None
             }
@@ -326,7 +339,12 @@ impl Exchange {
     fn timings(&self) -> [Duration; 6] {
         let timings = match &self.came {
             Some(Came::Answer(answer)) => answer.timings,
-            _ => crate::exchange::Timings::default(),
+            // Whoever got no answer waited for one: a mean of durations must not fall as a target
+            // hangs.
+            _ => crate::exchange::Timings {
+                waiting: self.waited,
+                ..crate::exchange::Timings::default()
+            },
         };
         [
             timings.blocked,

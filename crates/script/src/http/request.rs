@@ -1,6 +1,7 @@
 //! What a script passes to a request becomes an [`Exchange`].
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use breakpoint_coroutine::buffer;
 use rquickjs::{ArrayBuffer, Coerced, Ctx, Exception, Object, Result, Value};
@@ -89,6 +90,8 @@ pub(crate) fn build<'js>(
         keeps_connection: settings.keeps_connection,
         max_bytes: host.parts.given.max_answer_bytes,
         came: None,
+        began: Duration::ZERO,
+        waited: Duration::ZERO,
         first: None,
         digest,
         shows_body,

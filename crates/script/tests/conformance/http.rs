@@ -301,6 +301,35 @@ fn a_failed_request_has_an_error() {
     assert_eq!(world.run(), ["1404"]);
 }
 
+// javascript-api/k6-http/response: timings.duration is the time until there was an answer
+#[test]
+fn who_got_no_answer_waited_for_one() {
+    let mut world =
+        world("console.log(http.get('http://a.test/').timings.duration);").answering(|_| {
+            Err(Failed {
+                code: 1050,
+                message: "request timeout".into(),
+            })
+        });
+    assert_eq!(world.run(), ["10"]);
+}
+
+// RFC 6265, section 5.4: one `Cookie` line
+#[test]
+fn cookies_of_the_jar_stand_in_the_line_that_the_script_writes() {
+    let mut world = world(
+        "http.cookieJar().set('http://a.test/', 'jar', '1');
+         http.get('http://a.test/', { headers: { cookie: 'own=2' } });",
+    );
+    world.run();
+    let headers = &world.requests[0].headers;
+    let lines = headers
+        .iter()
+        .filter(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+    let lines: Vec<&str> = lines.map(|(_, value)| value.as_str()).collect();
+    assert_eq!(lines, ["own=2; jar=1"]);
+}
+
 // javascript-api/k6-http/batch
 #[test]
 fn a_batch_runs_side_by_side() {
