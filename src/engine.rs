@@ -36,6 +36,9 @@ pub enum EngineError {
     /// The load itself ends the run, as a script may: why.
     #[error("{0}")]
     Aborted(String),
+    /// A script wants what it may not: what, and the way out.
+    #[error("{0}")]
+    NotAllowed(String),
     /// What it was given to drive cannot be driven so.
     #[error("{0}")]
     Unfit(String),

@@ -150,7 +150,7 @@ pub async fn probe(
                     observer.used_up(&which);
                     break HoldEnd::Interrupted;
                 }
-                Err(EngineError::Aborted(why)) => {
+                Err(EngineError::Aborted(why) | EngineError::NotAllowed(why)) => {
                     observer.aborted(&why);
                     break HoldEnd::Interrupted;
                 }

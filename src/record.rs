@@ -108,7 +108,7 @@ pub enum Ending {
     /// The user stopped the run; what was measured is kept.
     Interrupted,
     /// A limit that must not be passed stopped it: `abort-if`, memory of the target's machine, or
-    /// the longest time of a run.
+    /// the longest time of a run. Or the script did that makes the load, or wanted what it may not.
     Aborted,
 }
 

@@ -240,7 +240,9 @@ async fn at_script(
     let look = engine::one_cycle(order, args.vu, Trace::new(sender));
     let (went, ()) = tokio::join!(look, show);
     let went = went.map_err(|e| match e {
-        EngineError::Unfit(why) => CommandError::new(Exit::Usage, why),
+        EngineError::Unfit(why) | EngineError::NotAllowed(why) => {
+            CommandError::new(Exit::Usage, why)
+        }
         EngineError::Aborted(why) => CommandError::new(Exit::Gate, why),
         other => CommandError::new(Exit::Failure, other),
     })?;

@@ -140,7 +140,9 @@ fn not_started(error: EngineError, plan: &Plan, signals: &Signals) -> CommandErr
     };
     let said = format!("before the first probe; {then}");
     match (signals.interrupt.why(), error) {
-        (None, EngineError::Unfit(why)) => CommandError::new(Exit::Usage, why),
+        (None, EngineError::Unfit(why) | EngineError::NotAllowed(why)) => {
+            CommandError::new(Exit::Usage, why)
+        }
         (None, EngineError::Aborted(why)) => CommandError::new(Exit::Gate, why),
         (None, error) => CommandError::new(Exit::HostLimit, error),
         (Some(Halt::User), _) => {

@@ -79,7 +79,7 @@ pub(super) fn of_error(error: &EngineError) -> (Ending, RampEnding, String) {
     let halt = match error {
         EngineError::UsedUp(which) => Halt::UsedUp(which.clone()),
         // A script that wants what it may not is no matter of the generator.
-        EngineError::Aborted(why) | EngineError::Unfit(why) => Halt::Load(why.clone()),
+        EngineError::Aborted(why) | EngineError::NotAllowed(why) => Halt::Load(why.clone()),
         other => {
             let (search, ramp) = (Ending::GeneratorLimited, RampEnding::GeneratorLimited);
             return (search, ramp, other.to_string());

@@ -139,6 +139,44 @@ fn a_script_that_ends_the_run_stops_it_and_is_torn_down() {
 }
 
 #[test]
+fn a_run_ends_at_a_request_that_is_not_allowed_and_keeps_what_it_has() {
+    let byes = Arc::default();
+    let server = busy(&byes);
+    let script = "import http from 'k6/http';
+        export function teardown() { http.get(`${__ENV.BASE}/bye`); }
+        export default function () {
+          http.get(__ITER < 20 ? `${__ENV.BASE}/a` : 'http://192.0.2.1/a');
+        }";
+    let slo = [&RAMP[..], &["--slo", "errors<1%"]].concat();
+    let (output, folder) = run(script, &server, &slo);
+    let text = said(&output);
+    assert_eq!(output.status.code(), Some(99), "{text}");
+    assert!(
+        text.contains("--allow-target 192.0.2.1") && text.contains("not sent"),
+        "{text}"
+    );
+    assert!(!text.contains("generator or its host was"), "{text}");
+    assert_eq!(ramp(folder.path())["ending"], "aborted");
+    assert_eq!(byes.load(Ordering::SeqCst), 1);
+}
+
+#[test]
+fn a_request_that_cannot_be_sent_breaks_a_threshold_on_durations() {
+    let server = busy(&Arc::default());
+    let script = "import http from 'k6/http';
+        export const options = { thresholds: { http_req_duration: ['p(95)<60000'] } };
+        export default function () {
+          http.get(`${__ENV.BASE}/a`);
+          http.get(`${__ENV.NOBODY}/a`);
+          http.get(`${__ENV.BASE}/a`);
+        }";
+    let (output, folder) = run(script, &server, &RAMP);
+    assert_eq!(output.status.code(), Some(0), "{}", said(&output));
+    let objective = &ramp(folder.path())["stages"][0]["objectives"][0];
+    assert_eq!(objective["verdict"], "broke", "{objective}");
+}
+
+#[test]
 fn a_request_that_cannot_be_sent_has_failed() {
     let server = busy(&Arc::default());
     let script = "import http from 'k6/http';

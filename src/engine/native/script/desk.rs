@@ -314,7 +314,8 @@ impl<'a> Desk<'a> {
         };
         self.count(&rows, ending);
         self.count_tagged(tagged, &went, ending);
-        if matches!(&went, Ok(came) if is_an_answer(&came.head)) {
+        let has_failed = !matches!(ending, Ending::Completed(_));
+        if has_failed && matches!(&went, Ok(came) if is_an_answer(&came.head)) {
             self.is_answered();
         }
         let told = Told {
@@ -378,11 +379,12 @@ impl<'a> Desk<'a> {
             method: &request.method,
             sent: b"",
         };
-        let missing = Missing {
+        let went = Err(Missing {
             kind: FailureKind::Protocol,
             words: Some(Words::from(why.clone())),
-        };
-        self.tell(&told, &Err(missing), ending);
+        });
+        self.count_tagged(Tagged::new(&named.name, request), &went, ending);
+        self.tell(&told, &went, ending);
         failed(code, why)
     }
 
@@ -399,12 +401,11 @@ impl<'a> Desk<'a> {
         });
     }
 
-    /// To one who looks, the last request was answered, whatever the script expected.
+    /// To one who looks, the request that was counted as failed just now was answered, whatever the
+    /// script expected.
     fn is_answered(&self) {
         let (passed, failed) = self.went.get();
-        if failed > 0 {
-            self.went.set((passed + 1, failed - 1));
-        }
+        self.went.set((passed + 1, failed.saturating_sub(1)));
     }
 
     async fn exchange(
@@ -508,7 +509,7 @@ impl<'a> Desk<'a> {
         let text = missing.words.as_ref().map(Words::whole).unwrap_or_default();
         if text == NOT_ALLOWED {
             let why = not_allowed(request, place);
-            self.end_load(EngineError::Unfit(why.clone()));
+            self.end_load(EngineError::NotAllowed(why.clone()));
             let is_name = place.origin.host.parse::<std::net::IpAddr>().is_err();
             return failed(if is_name { 1111 } else { 1110 }, why);
         }

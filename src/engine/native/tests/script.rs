@@ -292,7 +292,7 @@ async fn an_address_that_is_not_allowed_ends_the_load_and_is_never_sent() {
             Play::Ask(vec![get(&base)]),
             Play::Ask(vec![get(stranger)]),
         ]);
-        let Err(EngineError::Unfit(why)) = start(script_spec(&plays)).await else {
+        let Err(EngineError::NotAllowed(why)) = start(script_spec(&plays)).await else {
             panic!("it was sent");
         };
         assert!(
