@@ -193,6 +193,12 @@ pub(super) fn is_too_wide(point: &ForecastPoint) -> bool {
     point.low <= 0.0 || point.high > WIDEST * point.low
 }
 
+/// The size that a reach names: none where it may be unbounded, or is as good as not known.
+pub(super) fn reach_number(reach: &Reach) -> Option<f64> {
+    let (low, high) = (reach.low?, reach.high?);
+    reach.estimate.filter(|_| high <= WIDEST * low)
+}
+
 /// `6 (5 – 8)`, `no size (at least 9)`.
 pub(super) fn reach_text(record: &ScaleRecord, reach: &Reach) -> String {
     let text = |v: f64| size(record, v);
@@ -239,9 +245,10 @@ pub(super) fn target_texts(record: &ScaleRecord) -> Vec<(&'static str, String)> 
         let words = reach_text(record, spare);
         texts.push(("with one lost", format!("size {words} (N+1)")));
     }
-    if let Some(cost) = target.cost {
-        texts.push(("cost", price(record, cost)));
-    }
+    let cost = target
+        .cost
+        .filter(|_| reach_number(&target.needed).is_some());
+    texts.extend(cost.map(|cost| ("cost", price(record, cost))));
     texts
 }
 

@@ -341,6 +341,8 @@ impl<'a> ScriptUser<'a> {
                 return None;
             }
             has_waited = true;
+            // What ends at once, again and again, leaves the thread to others too.
+            tokio::task::coop::consume_budget().await;
             if state.leaving.get() {
                 return None;
             }

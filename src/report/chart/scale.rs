@@ -7,6 +7,16 @@ use super::{BLUE, GREEN, Key, Marker, ORANGE, SKY, VERMILION, framed, point};
 use crate::record::{ForecastPoint, ScaleRecord, SizeUnitRecord};
 use crate::report::scale::{axis, forecast_text, headline, helps_text, is_too_wide};
 
+/// A band that says nothing has no point in it.
+fn key_of_forecast(record: &ScaleRecord) -> (Key, String) {
+    match &record.forecast {
+        Some(forecast) if is_too_wide(forecast) => {
+            (Key::Line(ORANGE), "band of the forecast".to_owned())
+        }
+        _ => (Key::Point(Marker::Diamond, ORANGE), "forecast".to_owned()),
+    }
+}
+
 pub(in crate::report) fn chart(record: &ScaleRecord) -> Scene {
     let mut scene = Scene::default();
     let forecast = record.forecast.as_ref();
@@ -24,7 +34,7 @@ pub(in crate::report) fn chart(record: &ScaleRecord) -> Scene {
             Key::Area(SKY.pale(0.38)),
             format!("{:.0} % band of all laws", 100.0 * record.confidence),
         ),
-        (Key::Point(Marker::Diamond, ORANGE), "forecast".to_owned()),
+        key_of_forecast(record),
         (
             Key::Dashes(Colour::GREY),
             "linear from the smallest".to_owned(),

@@ -57,13 +57,13 @@ fn section(title: &'static str, part: Part) -> Section {
 /// What the target needs, else what the largest size carries.
 fn number(record: &ScaleRecord) -> Number {
     if let Some(target) = &record.target {
-        let value = target.needed.estimate;
+        let value = scale::reach_number(&target.needed);
         return Number {
             label: format!(
                 "Size needed for {}",
                 record.unit.count(crate::measure::Level(target.level))
             ),
-            value: value.map_or_else(|| "none".to_owned(), |v| scale::size(record, v)),
+            value: value.map_or_else(|| "not known".to_owned(), |v| scale::size(record, v)),
             unit: String::new(),
             note: scale::reach_text(record, &target.needed),
         };

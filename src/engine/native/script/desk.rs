@@ -280,11 +280,11 @@ impl<'a> Desk<'a> {
     async fn http(&self, request: HttpRequest) -> Happened {
         let known = match self.script.kept.known(&request.url) {
             Ok(known) => known,
-            Err(why) => return self.unsent(&request, 1020, why),
+            Err(why) => return self.unsent(&request, 1020, why).await,
         };
         let (method, bytes) = match wire::render(&request, &known.place, Connecting::AsAsked) {
             Ok(rendered) => rendered,
-            Err(why) => return self.unsent(&request, 1000, why),
+            Err(why) => return self.unsent(&request, 1000, why).await,
         };
         let named = self.named(&request, &known);
         self.say_sent(&named.name, &request.url, &bytes);
@@ -328,7 +328,11 @@ impl<'a> Desk<'a> {
         self.tell(&told, &went, ending);
         match went {
             Ok(came) => self.answered(came, &request),
-            Err(missing) => self.unanswered(&missing, &known.place, &request),
+            Err(missing) => {
+                // One that fails at once, such as one that is not allowed, waits for nothing.
+                tokio::task::yield_now().await;
+                self.unanswered(&missing, &known.place, &request)
+            }
         }
     }
 
@@ -358,7 +362,7 @@ impl<'a> Desk<'a> {
     }
 
     /// A request that cannot be sent as the script has it is one that failed.
-    fn unsent(&self, request: &HttpRequest, code: u16, why: String) -> Happened {
+    async fn unsent(&self, request: &HttpRequest, code: u16, why: String) -> Happened {
         let all = self.kind.first_row + self.script.work.table.all();
         let name = match &request.name {
             RequestName::Given(name) => name.to_string(),
@@ -385,6 +389,7 @@ impl<'a> Desk<'a> {
         });
         self.count_tagged(Tagged::new(&named.name, request), &went, ending);
         self.tell(&told, &went, ending);
+        tokio::task::yield_now().await;
         failed(code, why)
     }
 
