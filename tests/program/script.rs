@@ -80,7 +80,7 @@ export function teardown(data) {
 }
 ";
 
-fn breakpoint(folder: &Path, args: &[&str]) -> Output {
+pub(crate) fn breakpoint(folder: &Path, args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_breakpoint"))
         .args(args)
         .current_dir(folder)
@@ -92,12 +92,12 @@ fn breakpoint(folder: &Path, args: &[&str]) -> Output {
         .unwrap()
 }
 
-fn said(output: &Output) -> String {
+pub(crate) fn said(output: &Output) -> String {
     let both = [&output.stdout[..], &output.stderr].concat();
     String::from_utf8_lossy(&both).into_owned()
 }
 
-fn with(script: &str) -> TempDir {
+pub(crate) fn with(script: &str) -> TempDir {
     let folder = TempDir::new().unwrap();
     fs::write(folder.path().join("s.js"), script).unwrap();
     folder

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::Output;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::script::{breakpoint, said, with};
 use crate::try_command::{Asked, Server, answer, server};
 
 /// Refuses every second request below `/busy`, and counts those of `/bye`.
@@ -30,25 +31,13 @@ fn busy(byes: &Arc<AtomicUsize>) -> Server {
 }
 
 fn run(script: &str, server: &Server, args: &[&str]) -> (Output, TempDir) {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("s.js"), script).unwrap();
+    let folder = with(script);
     let base = format!("BASE={}", server.url);
-    let output = Command::new(env!("CARGO_BIN_EXE_breakpoint"))
-        .args(args)
-        .args(["--script", "s.js", "-e", &base])
-        .current_dir(folder.path())
-        .env("XDG_STATE_HOME", folder.path().join("state"))
-        .output()
-        .unwrap();
-    (output, folder)
+    let args = [args, &["--script", "s.js", "-e", &base]].concat();
+    (breakpoint(folder.path(), &args), folder)
 }
 
 const RAMP: [&str; 5] = ["ramp", "--stages", "2:0s,2:3s", "--out", "out"];
-
-fn said(output: &Output) -> String {
-    let both = [&output.stdout[..], &output.stderr].concat();
-    String::from_utf8_lossy(&both).into_owned()
-}
 
 /// The record of the only ramp.
 fn ramp(folder: &Path) -> Value {

@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
-use std::process::{Command, Output};
 use std::sync::{Arc, Mutex};
 
 use breakpoint::measure::LevelUnit;
@@ -11,6 +9,7 @@ use breakpoint::record::{RampRecord, RunRecord};
 use breakpoint::report;
 use tempfile::TempDir;
 
+use crate::script::{breakpoint, said, with};
 use crate::starved::{answered, repeated};
 use crate::try_command::{Asked, Server, answer, server};
 
@@ -62,27 +61,6 @@ fn counting() -> (Server, Seen) {
         answer("200 OK", "", "welcome")
     });
     (server, seen)
-}
-
-fn breakpoint(folder: &Path, args: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_breakpoint"))
-        .args(args)
-        .current_dir(folder)
-        .env("XDG_STATE_HOME", folder.join("state"))
-        .env("API_KEY", "s3cr3t-of-the-environment")
-        .output()
-        .unwrap()
-}
-
-fn said(output: &Output) -> String {
-    let both = [&output.stdout[..], &output.stderr].concat();
-    String::from_utf8_lossy(&both).into_owned()
-}
-
-fn with(script: &str) -> TempDir {
-    let folder = TempDir::new().unwrap();
-    fs::write(folder.path().join("s.js"), script).unwrap();
-    folder
 }
 
 fn result(folder: &TempDir, name: &str) -> Vec<u8> {
