@@ -386,6 +386,9 @@ pub struct EngineArgs {
     /// The k6 program, which then runs the script itself [default: k6 from PATH].
     #[arg(long, value_name = "PATH")]
     pub k6: Option<PathBuf>,
+    /// How k6 reaches a level: gate, the only way; runs and profiles of before may say it.
+    #[arg(long, value_name = "MODE", hide = true)]
+    pub k6_mode: Option<String>,
     /// Functions of the script that the VUs run, with weights, such as browse=3,buy=1 [default:
     /// those of its scenarios].
     #[arg(long, value_name = "FUNCTIONS")]
@@ -432,6 +435,7 @@ impl EngineArgs {
             locust_url: self.locust_url.clone(),
             locust_header: self.locust_header.clone(),
             k6: self.k6.clone(),
+            k6_mode: self.k6_mode.clone(),
             k6_exec: self.k6_exec.clone(),
             k6_env: self.k6_env.clone(),
             ..flags

@@ -87,6 +87,8 @@ pub struct EngineSpec {
     pub env: BTreeMap<String, String>,
     /// The k6 program.
     pub binary: Option<Spanned<String>>,
+    /// How k6 is brought to a level: `gate`, the only way that there is.
+    pub mode: Option<Spanned<String>>,
     /// Which functions of the script the VUs run, with their weights.
     pub exec: Option<Spanned<BTreeMap<String, i64>>>,
     /// Further arguments of `k6 run`.

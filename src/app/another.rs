@@ -217,6 +217,7 @@ fn reached(
         k6,
         k6_env,
         // How a script is run that must be named itself.
+        k6_mode: _,
         k6_exec: _,
     } = load;
     let ConnectArgs {

@@ -217,6 +217,7 @@ fn asked(args: &ResumeArgs, then: FindArgs) -> Result<FindArgs, CommandError> {
     take_all(&mut load.script.env, &now.script.env);
     load.script.include_system_env_vars |= now.script.include_system_env_vars;
     take(&mut load.k6, now.k6.as_ref());
+    take(&mut load.k6_mode, now.k6_mode.as_ref());
     take(&mut load.k6_exec, now.k6_exec.as_ref());
     take_all(&mut load.k6_env, &now.k6_env);
     let (connect, now) = (&mut find.connect, &args.connect);

@@ -89,6 +89,8 @@ pub struct FindFlags {
     pub include_system_env_vars: bool,
     /// `--k6`.
     pub k6: Option<PathBuf>,
+    /// `--k6-mode`.
+    pub k6_mode: Option<String>,
     /// `--k6-exec`.
     pub k6_exec: Option<String>,
     /// `--k6-env`, each.

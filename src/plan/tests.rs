@@ -1357,6 +1357,7 @@ fn who_says_how_k6_is_run_means_k6_and_who_only_names_a_script_does_not() {
         ("env = { A = \"1\" }\nexec = { a = 2 }\n", "script"),
         ("kind = \"k6\"\n", "k6"),
         ("binary = \"k6\"\n", "k6"),
+        ("mode = \"gate\"\n", "k6"),
         ("arguments = [\"-e\", \"A=1\"]\n", "k6"),
     ] {
         assert_eq!(named(&engine(more), &none), name, "{more}");
@@ -1374,6 +1375,12 @@ fn who_says_how_k6_is_run_means_k6_and_who_only_names_a_script_does_not() {
             "kind = \"script\"\nbinary = \"k6\"\n",
             "this is for k6 itself",
         ),
+        (
+            "kind = \"script\"\nmode = \"gate\"\n",
+            "this is for k6 itself",
+        ),
+        ("mode = \"restart\"\n", "no longer started anew"),
+        ("mode = \"ramp\"\n", "there is only `gate`"),
         (
             "[scenario]\nsteps = [{ name = \"x\", get = \"/\" }]\n",
             "remove [scenario]",

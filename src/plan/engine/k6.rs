@@ -71,6 +71,7 @@ pub(super) fn resolve(
         (None, Some(path)) => (path.as_ref().clone(), dir.join(path.as_ref())),
         (None, None) => return Err(no_script(profile, spec, "k6")),
     };
+    check_mode(profile, spec, flags)?;
     let functions = functions(profile, spec, flags)?;
     Ok(K6Plan {
         binary: binary(dir, spec, flags),
@@ -88,6 +89,29 @@ pub(super) fn resolve(
     })
 }
 
+/// One process is led through all levels. A k6 for each of them, which profiles and runs of before
+/// may ask for, there is no more.
+fn check_mode(
+    profile: Option<&Profile>,
+    spec: &EngineSpec,
+    flags: &FindFlags,
+) -> Result<(), PlanError> {
+    let (mode, span) = match (&flags.k6_mode, &spec.mode) {
+        (Some(typed), _) => (typed, None),
+        (None, Some(own)) => (own.as_ref(), Some(own.span())),
+        (None, None) => return Ok(()),
+    };
+    let why = match mode.as_str() {
+        "gate" => return Ok(()),
+        "restart" => {
+            "k6 is no longer started anew for each level; remove this, and put the script in a \
+             folder that can be written"
+        }
+        _ => "there is only `gate`; remove this",
+    };
+    Err(refuse(profile, "--k6-mode", mode.clone(), span, why))
+}
+
 pub(super) fn no_script(profile: Option<&Profile>, spec: &EngineSpec, kind: &str) -> PlanError {
     let span = spec.kind.as_ref().map(Spanned::span);
     let why = format!(
@@ -102,6 +126,7 @@ pub(super) fn is_meant(spec: &EngineSpec) -> bool {
     let has_arguments = spec.arguments.as_ref().is_some_and(|all| !all.is_empty());
     spec.kind.as_ref().is_some_and(|kind| kind.as_ref() == "k6")
         || spec.binary.is_some()
+        || spec.mode.is_some()
         || has_arguments
 }
 
@@ -110,6 +135,7 @@ pub(super) fn first_flag(flags: &FindFlags) -> Option<(&'static str, String)> {
     let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
     let given = [
         ("--k6", path(&flags.k6)),
+        ("--k6-mode", flags.k6_mode.clone()),
         ("--k6-exec", flags.k6_exec.clone()),
         ("--k6-env", flags.k6_env.first().map(|_| MASK.to_owned())),
     ];
@@ -228,7 +254,7 @@ pub(super) fn check_unused(
         return Ok(());
     }
     let argument = spec.arguments.iter().flatten().next();
-    let keys = [&spec.script, &spec.binary].map(|k| k.as_ref().map(Spanned::span));
+    let keys = [&spec.script, &spec.binary, &spec.mode].map(|k| k.as_ref().map(Spanned::span));
     let keys = keys.into_iter().flatten();
     let mut keys = keys.chain(spec.exec.as_ref().map(Spanned::span));
     match (keys.next().or(argument.map(Spanned::span)), reader.source) {

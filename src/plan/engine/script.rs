@@ -174,9 +174,9 @@ pub(super) fn check_unused(
     spec: &EngineSpec,
     flags: &FindFlags,
 ) -> Result<(), PlanError> {
-    let binary = spec.binary.as_ref().map(Spanned::span);
+    let keys = [&spec.binary, &spec.mode].map(|key| key.as_ref().map(Spanned::span));
     let argument = spec.arguments.iter().flatten().next().map(Spanned::span);
-    let span = binary.or(argument);
+    let span = keys.into_iter().flatten().next().or(argument);
     if let (Some(span), None) = (span, &flags.engine) {
         let why = "this is for k6 itself; remove it, or write kind = \"k6\"";
         let kind = "script".to_owned();
