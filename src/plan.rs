@@ -49,7 +49,7 @@ pub use flags::FindFlags;
 pub use log::LogMatch;
 pub use monitor::{HOST, MonitorPlan, MonitorSource};
 pub use population::{Amount, PopulationPlan, Populations, USERS};
-pub use reset::{FlushPlan, MemoryAtRest, RestartPlan, RestartWhen};
+pub use reset::{FlushPlan, MemoryAtRest, ResetWhen, RestartPlan, RestartWhen};
 pub use safety::SafetyPlan;
 pub use series::Series;
 use value::{Flag, Reader};
@@ -224,15 +224,6 @@ impl TargetKind {
             Self::Demo | Self::OfTheEngine => None,
         }
     }
-}
-
-/// When the target is reset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ResetWhen {
-    /// After a probe that broke, or a target that does not pass its canary cycle.
-    Broken,
-    /// After every probe.
-    Always,
 }
 
 impl Plan {

@@ -8,6 +8,15 @@ use super::value;
 use crate::measure::Reading;
 use crate::profile::{MonitorSpec, Profile, ProfileError, Source};
 
+/// When the target is reset.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResetWhen {
+    /// After a probe that broke, or a target that does not pass its canary cycle.
+    Broken,
+    /// After every probe.
+    Always,
+}
+
 /// A container is bloated from so many times the memory on that it had before the load.
 const BLOATED: f64 = 1.3;
 
